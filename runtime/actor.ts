@@ -1,0 +1,251 @@
+/**
+ * The public vocabulary of the runtime: what the author of an actor sees.
+ *
+ * An actor is a value. Its core is a function of (state, message, time); what it does to the world it
+ * says to `fx`, which is write-only. So a core runs the same in production, in a test and in a replay.
+ */
+
+import type { z } from 'zod';
+import type {
+  AnswerTo,
+  Declaration,
+  MessageOf,
+  QuestionOf,
+  ReplyTo,
+  TellOf,
+} from '#native/lanes/fields.ts';
+import type { Result } from '#proto/result.ts';
+
+export type { AnswerTo, Declaration, MessageOf, ReplyTo } from '#native/lanes/fields.ts';
+export {
+  atom,
+  blob,
+  bool,
+  bytes,
+  f64,
+  i64,
+  list,
+  oneOf,
+  question,
+  shared,
+  str,
+  u32,
+} from '#native/lanes/fields.ts';
+
+/** Why an ask has no answer. A value, never an exception. */
+export type AskFailure = 'timeout' | 'mailbox-full' | 'target-restarted' | 'no-such-actor';
+
+/**
+ * Where messages go. `name` is the name of an actor (the `actor:` of its line in the topology);
+ * it is looked up in the sender's own branch of the supervision tree first, then upwards.
+ * `branch`, set by `at()`, names the branch (or child) explicitly.
+ */
+export type Address<D extends Declaration = Declaration> = {
+  readonly name: string;
+  readonly branch?: string;
+  readonly declaration: D;
+};
+
+/** Declares an actor's messages and its address at once: the heart of every `protocol.ts`. */
+export const address = <const D extends Declaration>(name: string, declaration: D): Address<D> => ({
+  name,
+  declaration,
+});
+
+/** One instance of an actor of which there are several: `at(replica, 'v1')`. */
+export const at = <D extends Declaration>(to: Address<D>, branch: string): Address<D> => ({
+  ...to,
+  branch,
+});
+
+/** Messages that an actor with this address receives from others. */
+export type MessagesTo<A extends Address> = MessageOf<A['declaration']>;
+
+/** The outcome of a question, as it comes back in the asker's own message. */
+export type Answered<A extends Address, K extends keyof A['declaration']> = Result<
+  AnswerTo<A['declaration'], K>,
+  AskFailure
+>;
+
+type Message = { readonly kind: string };
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+export type LogFields = { readonly [field: string]: unknown };
+
+/** What an io adapter offers: a function for each command; a promise that rejects crashes the actor. */
+export type IoCommands = { readonly [command: string]: unknown };
+
+/** Everything that a step may do to the world. Nothing of it comes back during the step. */
+export type Effects<Self extends Message, Io extends IoCommands = Record<never, never>> = {
+  /** At most once, in order for a pair. A full mailbox behaves as its topology says. */
+  tell<D extends Declaration>(to: Address<D>, message: TellOf<D>): void;
+  /** Asks; the answer (or the failure) arrives as `resume` with a `result`. Default deadline 1,000 ms. */
+  ask<D extends Declaration, Q extends QuestionOf<D>, const R extends Message>(
+    to: Address<D>,
+    message: Q,
+    resume: R &
+      (R & { readonly result: Result<AnswerTo<D, Q['kind'] & keyof D>, AskFailure> } extends Self
+        ? unknown
+        : never),
+    deadlineMs?: number,
+  ): void;
+  reply<A>(to: ReplyTo<A>, answer: A): void;
+  /** Sends `message` to oneself later. With a key, it replaces the pending timer of that key. */
+  after(delayMs: number, message: Self, key?: string): void;
+  cancel(key: string): void;
+  /** `message` arrives once when that actor terminates (its restart included). Never lost. */
+  watch(to: Address, message: Self): void;
+  /** Hands a command to the actor's own io adapter. */
+  io<K extends keyof Io & string>(command: K, argument: Io[K]): void;
+  /**
+   * Says what happened, to whoever watches: a counter named `name` grows by `value`; names ending in `_seconds`
+   * or `_ratio` or `_bytes` are observed as a distribution; see `gauge` for levels.
+   */
+  emit(name: string, value: number): void;
+  gauge(name: string, value: number): void;
+  /** An event for the system itself (the end of a source, a halt), see SystemEvent. */
+  signal(event: SystemEvent): void;
+  log(level: LogLevel, text: string, fields?: LogFields): void;
+  /** Ends this actor: 'normal' is not restarted by transient children; 'halt' is never restarted. */
+  stop(reason: 'normal' | 'halt', text?: string): void;
+};
+
+/** What an actor tells the system that runs it. */
+export type SystemEvent =
+  /** Everything that a finite source caused has been acknowledged: a run without `--for` ends. */
+  | { readonly kind: 'complete' }
+  /** Ready to serve (health and readiness). */
+  | { readonly kind: 'ready' }
+  /** The newest value of a named fact that is not a number (a state root), shown by status and report. */
+  | { readonly kind: 'fact'; readonly name: string; readonly value: string }
+  /** A line for the live view: the newest policies, blocks and alerts. */
+  | { readonly kind: 'notice'; readonly topic: string; readonly text: string };
+
+/**
+ * The deciding half of an actor: no clock, no randomness, no await, no I/O.
+ * `atMs` is Unix milliseconds, read once a pass.
+ */
+export type Core<
+  Config,
+  State,
+  Self extends Message,
+  Io extends IoCommands = Record<never, never>,
+> = {
+  readonly init: (config: Config) => State;
+  /** Called once, after init and after the io adapter has opened; a restart calls it again. */
+  readonly start?: (state: State, fx: Effects<Self, Io>, atMs: number) => void;
+  readonly step: (state: State, message: Self, fx: Effects<Self, Io>, atMs: number) => void;
+  /**
+   * Coordinated shutdown: called once; finish what is in hand and call `fx.stop('normal')`. Without it the
+   * actor is stopped at once. The child's `shutdownMs` bounds it.
+   */
+  readonly drain?: (state: State, fx: Effects<Self, Io>, atMs: number) => void;
+};
+
+/** What the shell gives to an io adapter. */
+export type IoPort<Self extends Message> = {
+  /** Puts a message into the actor's own mailbox; false when it is full (65,536): stop reading and come back. */
+  deliver(message: Self): boolean;
+  /** Path of the actor in the tree, e.g. `v1.replica`. */
+  readonly path: string;
+  /** Directory for the state of this actor: created, 0700, under dataDir. */
+  readonly dataDir: string;
+  /** Node-wide settings: name, dataDir, genesis file, bus and database sections of the topology. */
+  readonly node: NodeSettings;
+  /** Unix milliseconds. */
+  now(): number;
+  log(level: LogLevel, text: string, fields?: LogFields): void;
+  emit(name: string, value: number): void;
+  gauge(name: string, value: number): void;
+  /** The supervisor does not terminate this thread while `call` is inside native code. */
+  native<T>(call: () => Promise<T>): Promise<T>;
+  /** The system that runs this actor, for those who show it (API, debug console). */
+  readonly system: SystemView;
+  /** Runs an exported function of a module on the pool of worker threads (CPU-bound batches). */
+  pool<T>(module: URL, task: string, argument: unknown): Promise<T>;
+};
+
+/** What the running system says of itself. Every call has a deadline of 2,000 ms and rejects after it. */
+export type SystemView = {
+  tree(): Promise<TreeNode>;
+  /** Prometheus text format 0.0.4 of every actor and of the runtime. */
+  metrics(): Promise<string>;
+  /** The newest notices, oldest first, at most 100. */
+  notices(): Promise<
+    readonly {
+      readonly atMs: number;
+      readonly path: string;
+      readonly topic: string;
+      readonly text: string;
+    }[]
+  >;
+};
+
+/** One line of the supervision tree. */
+export type TreeNode = {
+  readonly name: string;
+  readonly path: string;
+  readonly kind: 'supervisor' | 'actor';
+  readonly strategy?: string;
+  readonly actor?: string;
+  readonly thread?: number;
+  readonly state: 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
+  readonly restarts: number;
+  readonly mailboxDepth?: number;
+  readonly mailboxDepthMax?: number;
+  readonly messages?: number;
+  readonly facts?: { readonly [name: string]: string };
+  readonly children?: readonly TreeNode[];
+};
+
+export type NodeSettings = {
+  readonly name: string;
+  readonly dataDir: string;
+  /** Absolute path of the genesis file and its pinned SHA-256 (hex). */
+  readonly genesis: { readonly file: string; readonly sha256: string };
+  readonly database: { readonly url: string };
+};
+
+/** The doing half: one function a command; opened before `start`, closed at the stop. */
+export type Io<Config, Self extends Message, Commands extends IoCommands> = (
+  config: Config,
+  port: IoPort<Self>,
+) => IoAdapter<Commands> | Promise<IoAdapter<Commands>>;
+
+export type IoAdapter<Commands extends IoCommands> = {
+  readonly commands: {
+    readonly [K in keyof Commands]: (argument: Commands[K]) => void | Promise<void>;
+  };
+  readonly close?: () => void | Promise<void>;
+};
+
+/** An actor as a value, after its types have done their work. */
+export type Actor = {
+  readonly self: Address;
+  readonly config: z.ZodType;
+  // biome-ignore lint/suspicious/noExplicitAny: the loader holds actors of every type in one list
+  readonly core: Core<any, any, any, any>;
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly sends: readonly Address[] | ((config: any) => readonly Address[]);
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly io?: Io<any, any, any>;
+};
+
+/**
+ * Binds address, configuration, core and io. `sends` names every address that it may write to (asks and
+ * tells; answers need no entry): the loader lays exactly those lanes.
+ */
+export const defineActor = <
+  D extends Declaration,
+  Schema extends z.ZodType,
+  State,
+  Self extends Message,
+  Commands extends IoCommands = Record<never, never>,
+>(
+  actor: {
+    readonly self: Address<D>;
+    readonly config: Schema;
+    readonly core: Core<z.output<Schema>, State, Self, Commands>;
+    readonly sends: readonly Address[] | ((config: z.output<Schema>) => readonly Address[]);
+    readonly io?: Io<z.output<Schema>, Self, Commands>;
+  } & (MessageOf<D> extends Self ? unknown : never),
+): Actor => actor as unknown as Actor;
