@@ -1,0 +1,1 @@
+export { bus } from '#runtime/bus/protocol.ts';
