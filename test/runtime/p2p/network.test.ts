@@ -1,0 +1,107 @@
+import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { type Network, openNetwork, type Peer } from '#runtime/p2p/network.ts';
+
+const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
+const publicKeyOf = (seed: Uint8Array): Uint8Array => {
+  const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
+  return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
+};
+const freePort = async (): Promise<number> => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+};
+
+type Node = { peer: Peer; seed: Uint8Array };
+const identity = async (id: string): Promise<Node> => {
+  const seed = randomBytes(32);
+  const address = `/ip4/127.0.0.1/tcp/${await freePort()}`;
+  return { seed, peer: { id, publicKey: publicKeyOf(seed), address } };
+};
+
+const opened: Network[] = [];
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((network) => network.close()));
+});
+
+const open = async (node: Node, peers: Peer[], events: string[], frames: string[] = []) => {
+  const network = await openNetwork({
+    seed: node.seed,
+    listen: node.peer.address,
+    protocol: '/test/1',
+    peers,
+    frameBytesMax: 1 << 20,
+    queueFramesMax: 64,
+    queueBytesMax: 4 << 20,
+    silenceMs: 60_000,
+    onFrame: (from, bytes) => {
+      frames.push(`${from}:${bytes.length}:${bytes[0]}`);
+      return true;
+    },
+    onPeer: (id, up) => events.push(`${id} ${up ? 'up' : 'down'}`),
+    onDropped: (_id, reason) => events.push(reason),
+  });
+  opened.push(network);
+  return network;
+};
+const until = async (condition: () => boolean): Promise<void> => {
+  const deadline = Date.now() + 10_000;
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('deadline');
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+test('frames reach their peer in order, the largest included', async () => {
+  const [a, b] = [await identity('a'), await identity('b')];
+  const frames: string[] = [];
+  const first = await open(a, [b.peer], []);
+  await open(b, [a.peer], [], frames);
+  for (let k = 1; k <= 20; k++) first.send('b', new Uint8Array([k]));
+  first.send('b', new Uint8Array((1 << 20) - 8).fill(9));
+  await until(() => frames.length === 21);
+  expect(frames.slice(0, 20)).toEqual([...Array(20).keys()].map((k) => `a:1:${k + 1}`));
+  expect(frames[20]).toBe(`a:${(1 << 20) - 8}:9`);
+});
+
+test('a peer that is not on the list is refused after Noise has shown its key', async () => {
+  const [a, b, stranger] = [await identity('a'), await identity('b'), await identity('s')];
+  const events: string[] = [];
+  const frames: string[] = [];
+  await open(a, [b.peer], events, frames);
+  const other = await open(stranger, [a.peer], []);
+  other.send('a', new Uint8Array([1]));
+  await until(() => events.includes('refused-peer'));
+  expect(frames).toEqual([]);
+});
+
+test('an address with another key behind it is not the peer', async () => {
+  const [a, b, impostor] = [await identity('a'), await identity('b'), await identity('i')];
+  const frames: string[] = [];
+  await open({ ...impostor, peer: b.peer }, [a.peer], [], frames);
+  const first = await open(a, [b.peer], []);
+  first.send('b', new Uint8Array([1]));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  expect(frames).toEqual([]);
+  expect(first.connected()).toEqual([]);
+});
+
+test('a peer that went away and came back is reached again, and the queue stays bounded', async () => {
+  const [a, b] = [await identity('a'), await identity('b')];
+  const events: string[] = [];
+  const frames: string[] = [];
+  const first = await open(a, [b.peer], events);
+  const second = await open(b, [a.peer], [], frames);
+  await until(() => events.includes('b up'));
+  await second.close();
+  await until(() => events.includes('b down'));
+  for (let k = 0; k < 100; k++) first.send('b', new Uint8Array([k]));
+  expect(events.filter((e) => e === 'queue-full')).toHaveLength(36);
+  await open(b, [a.peer], [], frames);
+  await until(() => frames.length >= 63);
+  expect(frames.at(-1)).toBe('a:1:99');
+});
