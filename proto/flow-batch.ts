@@ -152,11 +152,15 @@ export const flowCloseReason = (view: DataView, row: number): CloseReason =>
 
 export const WINDOW_SIDES = ['source', 'destination'] as const;
 export type WindowSide = (typeof WINDOW_SIDES)[number];
-export const WINDOW_SPANS_MS = [1_000, 10_000] as const;
+/** 1 s for floods, 10 s for what lasts, 60 s for what is slow (password guessing, careful scans). */
+export const WINDOW_SPANS_MS = [1_000, 10_000, 60_000] as const;
 
 /**
  * What one address sent (side source) or got (side destination) in one span of capture time. Counters
  * follow packets on packet sources, finished flows on flow sources. "Peer" is the other address.
+ * Counters of connections are those that the address began (source) or that were begun towards it
+ * (destination), answers included: synAck of a source are the answers that it got, of a destination
+ * those that it gave. All counts are lower bounds: sketches and bounded tables forget, never invent.
  */
 export const WINDOW = layoutOf({
   /** Begin of the span, capture time, Unix ms. */
@@ -168,6 +172,8 @@ export const WINDOW = layoutOf({
   bytes: 'f64',
   udpBytes: 'f64',
   payloadBytes: 'f64',
+  /** IP bytes of the reflected packets and of all later fragments. */
+  reflectedBytes: 'f64',
   address: 'address',
   /** The peer with the most packets (heavy hitter). */
   topPeer: 'address',
@@ -195,6 +201,18 @@ export const WINDOW = layoutOf({
   fragments: 'u32',
   /** Packets of topPeer, lower bound. */
   topPeerPackets: 'u32',
+  /** UDP packets of conversations that the other side never answered. */
+  unansweredUdp: 'u32',
+  /** UDP packets from the port of a service that reflects (DNS, NTP, IKE ...) that nobody had asked for. */
+  reflectedPackets: 'u32',
+  /** Short finished sessions to a port where one logs in (21, 22, 3389 ...). */
+  authSessions: 'u32',
+  /** Connections that their initiator reset without having sent a byte: what scanners leave behind. */
+  probes: 'u32',
+  /** Attempts without an answer so far, or refused: distinct (peer, port), peers and ports. */
+  failedPairs: 'u32',
+  failedPeers: 'u32',
+  failedPorts: 'u32',
   /** Shannon entropy in bits: of peers, of destination ports, of IP lengths (in classes). */
   entropyPeer: 'f32',
   entropyPort: 'f32',
@@ -204,6 +222,8 @@ export const WINDOW = layoutOf({
   topSourcePortShare: 'f32',
   topPort: 'u16',
   topSourcePort: 'u16',
+  /** Port of the newest of authSessions, 0 = none. */
+  authPort: 'u16',
   /** Index in WINDOW_SIDES. */
   side: 'u8',
 });
