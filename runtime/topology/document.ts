@@ -1,5 +1,13 @@
 /** YAML with its places: every value knows the line and column that it came from. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node as YamlNode, parseDocument } from 'yaml';
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Node as YamlNode,
+} from 'yaml';
 
 /** Where a value came from. A flag or a variable has no line. */
 export type Place = {
@@ -28,15 +36,18 @@ export const formatProblem = (problem: Problem): string => {
   return `${where} ${problem.path === '' ? '(document)' : problem.path}: ${problem.message}`;
 };
 
-/** In the order of the file; what has no line comes last. Repeats are dropped. */
+/** In the order of the file; what has no line comes last. One problem a place and path: the first. */
 export const sortProblems = (problems: readonly Problem[]): Problem[] => {
   const seen = new Set<string>();
-  const weight = (problem: Problem): number =>
-    problem.at.line > 0 ? problem.at.line * 10_000 + problem.at.column : Number.MAX_SAFE_INTEGER;
-  return [...problems]
+  const weight = ({ at }: Problem): number =>
+    at.line > 0 ? at.line * 10_000 + at.column : Number.MAX_SAFE_INTEGER;
+  return problems
     .filter((problem) => {
-      const text = formatProblem(problem);
-      return seen.has(text) ? false : seen.add(text);
+      const { at, path } = problem;
+      const key = at.line > 0 ? `${at.line}:${at.column} ${path}` : formatProblem(problem);
+      if (seen.has(key)) return false;
+      seen.add(key);
+      return true;
     })
     .sort((a, b) => weight(a) - weight(b));
 };
@@ -47,9 +58,10 @@ export const scalar = (value: unknown, at: Place): Located => ({ type: 'scalar',
 export const locate = (value: unknown, at: Place): Located => {
   if (Array.isArray(value)) return { type: 'list', at, items: value.map((one) => locate(one, at)) };
   if (value === null || typeof value !== 'object') return scalar(value, at);
-  const entries = Object.entries(value).map(
-    ([key, one]): [string, Entry] => [key, { key, keyAt: at, value: locate(one, at) }],
-  );
+  const entries = Object.entries(value).map(([key, one]): [string, Entry] => [
+    key,
+    { key, keyAt: at, value: locate(one, at) },
+  ]);
   return { type: 'map', at, entries: new Map(entries) };
 };
 
@@ -93,7 +105,11 @@ export const parseYaml = (
   content: string,
 ): { readonly root: Located; readonly problems: Problem[] } => {
   const lines = new LineCounter();
-  const document = parseDocument(content, { lineCounter: lines, merge: false, prettyErrors: false });
+  const document = parseDocument(content, {
+    lineCounter: lines,
+    merge: false,
+    prettyErrors: false,
+  });
   const place = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { origin: 'file', source, line: Math.max(1, line), column: Math.max(1, col) };

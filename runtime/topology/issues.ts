@@ -1,6 +1,6 @@
 /** zod's complaints in the words of the topology: with a place, a path and what to write instead. */
 import type { z } from 'zod';
-import { type Located, nearest, type Place, plain, type Problem } from './document.ts';
+import { type Located, nearest, type Place, type Problem, plain } from './document.ts';
 import { bareNumber, didYouMean, formerName } from './nearest.ts';
 import { constantsAt, descriptionAt, keysAt, type Shape, shapeOf } from './shape.ts';
 
@@ -47,7 +47,10 @@ export const unknownKey = (key: string, known: readonly string[]): string => {
   return former === undefined ? `unknown key${didYouMean(key, known)}` : `unknown key: ${former}`;
 };
 
-const typeSentence = (issue: Issue & { code: 'invalid_type' }, { node, shape }: Context): string => {
+const typeSentence = (
+  issue: Issue & { code: 'invalid_type' },
+  { node, shape }: Context,
+): string => {
   const name = String(issue.path.at(-1) ?? '');
   const value = valueAt(node, issue.path);
   const about = descriptionAt(shape, issue.path);

@@ -21,7 +21,9 @@ const base = (name: string): string => (SUFFIX.exec(name)?.[1] ?? name).toLowerC
 
 /** The unit that a name ends in, in words; undefined when it ends in none. */
 export const unitOf = (name: string): string | undefined => {
-  const suffix = Object.keys(UNITS).find((unit) => name.endsWith(unit) && name.length > unit.length);
+  const suffix = Object.keys(UNITS).find(
+    (unit) => name.endsWith(unit) && name.length > unit.length,
+  );
   return suffix === undefined ? undefined : UNITS[suffix];
 };
 
@@ -54,7 +56,8 @@ export const closest = (name: string, known: readonly string[]): string | undefi
     .map((one) => ({ one, edits: distance(squash(name), squash(one)) }))
     .sort((a, b) => a.edits - b.edits || a.one.localeCompare(b.one));
   const best = ranked[0];
-  return best && best.edits <= Math.max(1, Math.floor(name.length / 3)) ? best.one : undefined;
+  if (best === undefined || best.edits >= name.length) return undefined;
+  return best.edits <= Math.max(1, Math.floor(name.length / 3)) ? best.one : undefined;
 };
 
 /** `; did you mean timeoutMs (milliseconds)?`, or the list of what is known, or nothing. */

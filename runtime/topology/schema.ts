@@ -6,7 +6,10 @@ export const THREADS_MAX = 64;
 
 const word = z
   .string()
-  .regex(/^[a-z][a-z0-9-]*$/, 'a name starts with a letter; then letters, digits and - (lower case)');
+  .regex(
+    /^[a-z][a-z0-9-]*$/,
+    'a name starts with a letter; then letters, digits and - (lower case)',
+  );
 
 export const nodeSection = z.strictObject({
   name: word.default('local').describe('name of this node in logs and metrics'),
@@ -59,20 +62,22 @@ export const strategy = z
   .describe('what happens to siblings when a child is restarted');
 
 export const mailbox = z.strictObject({
-  depth: z
-    .int()
-    .min(16)
-    .max(1_048_576)
-    .default(4096)
-    .describe('messages held at most, 16..1048576'),
+  depth: z.int().min(16).max(65_536).default(4096).describe('messages held at most, 16..65536'),
   onFull: z
     .enum(['backpressure', 'drop-new', 'fail'])
     .default('backpressure')
     .describe('what a sender meets at a full mailbox'),
 });
 
-const everyChild = {
-  name: word.describe('name in the tree, unique among its siblings'),
+const name = word.describe('name in the tree, unique among its siblings');
+
+export const actorLine = z.strictObject({
+  name,
+  actor: word.describe('the folder under actors/'),
+  config: z.unknown().optional().describe('the settings of the actor, see its config.ts'),
+  thread: word
+    .default('own')
+    .describe('own, or the name of an earlier sibling whose thread it shares'),
   restart: z
     .enum(['permanent', 'transient', 'temporary'])
     .default('permanent')
@@ -81,25 +86,22 @@ const everyChild = {
     .union([z.int().min(0).max(60_000), z.literal('brutal_kill')])
     .default(5000)
     .describe('time to finish what is in hand at the stop, ms up to 60000, or brutal_kill'),
-};
-
-export const actorLine = z.strictObject({
-  ...everyChild,
-  actor: word.describe('the folder under actors/'),
-  config: z.unknown().optional().describe('the settings of the actor, see its config.ts'),
-  thread: word.default('own').describe('own, or the name of the sibling whose thread it shares'),
   mailbox: mailbox.prefault({}).describe('its bound and what happens there'),
+  significant: z
+    .boolean()
+    .default(false)
+    .describe('when it ends normally, its supervisor shuts down'),
 });
 
 export const groupLine = z.strictObject({
-  ...everyChild,
+  name,
   strategy: strategy.default('one_for_one'),
   intensity: intensity.prefault({}).describe('restarts beyond which the group itself fails'),
   children: z.array(z.unknown()).min(1).describe('the lines below this one'),
 });
 
 export const useLine = z.strictObject({
-  ...everyChild,
+  name,
   use: word.describe('name of a template'),
   with: z
     .record(z.string(), z.unknown())

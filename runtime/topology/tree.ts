@@ -5,8 +5,8 @@ import {
   items,
   type Located,
   type Place,
-  plain,
   type Problem,
+  plain,
   scalar,
   text,
 } from './document.ts';
@@ -117,13 +117,7 @@ const expandUse = (node: Located, path: string, scope: Scope, work: Work): Line 
   return line;
 };
 
-const expandGroup = (
-  node: Located,
-  path: string,
-  scope: Scope,
-  work: Work,
-  at: Place,
-): Line => ({
+const expandGroup = (node: Located, path: string, scope: Scope, work: Work, at: Place): Line => ({
   path,
   name: path.split('.').at(-1) ?? '',
   at,
@@ -181,7 +175,9 @@ const expandChildren = (
 };
 
 /** Expands `supervise`; its settings are those of the root supervisor. */
-export const expandTree = (root: Located): { readonly tree: Line; readonly problems: Problem[] } => {
+export const expandTree = (
+  root: Located,
+): { readonly tree: Line; readonly problems: Problem[] } => {
   const work: Work = { root, problems: [], used: new Set() };
   const supervise = get(root, 'supervise');
   const scope = new Map<string, Located>();
