@@ -15,9 +15,11 @@ export type WireType<T extends object> = {
   /** Every field at proto3's default (a word out of a set: one of the set): to build upon. What
    * is absent in received bytes is '' also there, and its structure says no. */
   readonly empty: T;
+  /** Numbers of the fields that may stand more than once. */
+  readonly repeated: readonly number[];
   /** Fields in ascending number, defaults omitted. Throws only on a value of the wrong type. */
   readonly encode: (message: T) => Uint8Array;
-  /** Never throws. */
+  /** Never throws. Octets of the message are views of the received ones. */
   readonly parse: (bytes: Uint8Array) => Parsed<T>;
   /** Lengths and ranges of single fields. */
   readonly structure: (message: T) => Problem;
@@ -54,6 +56,7 @@ type Long = { readonly low: number; readonly high: number; toNumber(): number };
 export const wireType = <T extends object>(definition: Definition<T>): WireType<T> => ({
   name: definition.name,
   empty: definition.empty,
+  repeated: definition.repeated,
   encode: (message) => octets(definition.generated.encode(message).finish()),
   parse: (bytes) => parse(octets(bytes), definition),
   structure: definition.structure,
@@ -123,6 +126,7 @@ const shape = <T extends object>(empty: T, decoded: object, nested?: Nested<T>):
     Object.entries(empty).map(([field, fallback]) => {
       const value: unknown = Reflect.get(decoded, field) ?? fallback;
       if (nested?.field === field && Array.isArray(value)) return [field, value.map(entry)];
+      if (value instanceof Uint8Array) return [field, octets(value)];
       if (!isLong(value)) return [field, value];
       const number = value.toNumber();
       if (!Number.isSafeInteger(number)) problem ??= `${field} lies beyond 2^53`;
