@@ -43,3 +43,9 @@ export type CliModule = {
    */
   readonly prepare?: (topology: TopologyView) => Promise<Result<Prepared, string>>;
 };
+
+/** Says what was wrong with the arguments, and how they are meant. */
+export const refuse = (io: CliIo, command: Command, fault: string): number => {
+  io.err(`${fault}\nUsage: node runtime ${command.usage}`);
+  return EXIT.usage;
+};

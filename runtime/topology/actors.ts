@@ -31,13 +31,13 @@ export const partOf = (root: URL, actor: string, part: string): URL | undefined 
   return existsSync(fileURLToPath(file)) ? file : undefined;
 };
 
+/** Names of the folders under `actors/`. */
+export const actorFolders = (root: URL): string[] =>
+  existsSync(fileURLToPath(root)) ? readdirSync(fileURLToPath(root)).sort() : [];
+
 /** Names of the folders that hold an actor. */
 export const actorNames = (root: URL): string[] =>
-  existsSync(fileURLToPath(root))
-    ? readdirSync(fileURLToPath(root))
-        .filter((name) => partOf(root, name, 'actor') !== undefined)
-        .sort()
-    : [];
+  actorFolders(root).filter((name) => partOf(root, name, 'actor') !== undefined);
 
 const isSchema = (value: unknown): value is z.ZodType =>
   typeof value === 'object' && value !== null && 'safeParse' in value;

@@ -1,0 +1,116 @@
+/** Finds a command by its name and runs it. */
+import { err, ok, type Result } from '#proto/result.ts';
+import { ACTORS_ROOT, actorFolders, partOf } from '#runtime/topology/actors.ts';
+import { closest } from '#runtime/topology/nearest.ts';
+import { takeOutput } from './arguments.ts';
+import { type CliModule, type Command, EXIT } from './command.ts';
+import { type Streams, terminal } from './terminal.ts';
+
+/** Commands of the runtime; their modules are loaded when they are called. */
+const BUILT_IN: { readonly [name: string]: () => Promise<{ readonly command: Command }> } = {
+  start: () => import('./start.ts'),
+  check: () => import('./check.ts'),
+  config: () => import('./config-show.ts'),
+  status: () => import('./status.ts'),
+  tree: () => import('./tree.ts'),
+  schema: () => import('./schema.ts'),
+  version: () => import('./version.ts'),
+};
+
+/** The modules `actors/<actor>/cli.ts`, by actor; a module that cannot be loaded is an error by name. */
+export const domainModules = async (
+  root: URL = ACTORS_ROOT,
+  only: (actor: string) => boolean = () => true,
+): Promise<readonly (readonly [string, Result<CliModule, string>])[]> => {
+  const names = actorFolders(root).filter(only);
+  const load = async (name: string): Promise<Result<CliModule, string> | undefined> => {
+    const file = partOf(root, name, 'cli');
+    if (file === undefined) return undefined;
+    try {
+      return ok((await import(file.href)) as CliModule);
+    } catch (fault) {
+      return err(`the commands of ${name} cannot be loaded: ${(fault as Error).message}`);
+    }
+  };
+  const loaded = await Promise.all(names.map(async (name) => [name, await load(name)] as const));
+  return loaded.flatMap(([name, module]) => (module === undefined ? [] : [[name, module] as const]));
+};
+
+type Commands = { readonly commands: Map<string, Command>; readonly faults: string[] };
+
+const everyCommand = async (actorsRoot: URL): Promise<Commands> => {
+  const commands = new Map<string, Command>();
+  const faults: string[] = [];
+  for (const [name, load] of Object.entries(BUILT_IN)) commands.set(name, (await load()).command);
+  for (const [, module] of await domainModules(actorsRoot)) {
+    if (!module.ok) faults.push(module.error);
+    else {
+      for (const [name, command] of Object.entries(module.value.commands ?? {})) {
+        if (!commands.has(name)) commands.set(name, command);
+      }
+    }
+  }
+  return { commands, faults };
+};
+
+const overview = ({ commands, faults }: Commands): string => {
+  const width = Math.max(...[...commands.keys()].map((name) => name.length));
+  const lines = [...commands].map(([name, one]) => `  ${name.padEnd(width)}  ${one.summary}`);
+  return `CyberMesh: network telemetry in, firewall policies that a committee agreed on out.
+
+Usage: node runtime <command> [arguments] [-o json]
+
+Commands:
+${lines.join('\n')}
+
+Try:  node runtime start config/local.yaml
+Help: node runtime <command> --help
+Exit: 0 ok, 1 failure, 2 wrong usage, 78 bad configuration
+${faults.map((fault) => `\n${fault}`).join('')}`;
+};
+
+const find = async (name: string, actorsRoot: URL): Promise<Command | undefined> => {
+  const own = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+  if (own !== undefined) return (await own()).command;
+  return (await everyCommand(actorsRoot)).commands.get(name);
+};
+
+export type MainOptions = { readonly actorsRoot?: URL };
+
+/** Runs one command line; resolves to the exit code. */
+export const main = async (
+  argv: readonly string[],
+  streams: Streams,
+  options: MainOptions = {},
+): Promise<number> => {
+  const actorsRoot = options.actorsRoot ?? ACTORS_ROOT;
+  const output = takeOutput(argv);
+  if (!output.ok) {
+    terminal(streams, false).err(output.error);
+    return EXIT.usage;
+  }
+  const { json, rest } = output.value;
+  const io = terminal(streams, json);
+  const [first, ...args] = rest;
+  const name = first === '--version' ? 'version' : first;
+  if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
+    const wanted = name === 'help' && args[0] !== undefined ? args[0] : undefined;
+    if (wanted !== undefined) return main([wanted, '--help'], streams, options);
+    (name === undefined ? io.err : io.out)(overview(await everyCommand(actorsRoot)));
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = await find(name, actorsRoot);
+  if (command === undefined) {
+    const { commands, faults } = await everyCommand(actorsRoot);
+    const near = closest(name, [...commands.keys()]);
+    const hint = near === undefined ? 'see: node runtime help' : `did you mean ${near}?`;
+    for (const fault of faults) io.err(fault);
+    io.err(`unknown command ${name}; ${hint}`);
+    return EXIT.usage;
+  }
+  if (args.includes('--help') || args.includes('-h')) {
+    io.out(`${command.summary}\n\nUsage: node runtime ${command.usage}`);
+    return EXIT.ok;
+  }
+  return command.run(args, io);
+};

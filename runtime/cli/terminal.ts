@@ -1,0 +1,45 @@
+/** Standard output and error as a command sees them. */
+import type { CliIo } from './command.ts';
+import { formatProblem, type Problem } from '#runtime/topology/document.ts';
+import { loadTopology } from '#runtime/topology/load.ts';
+
+const line = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);
+
+export type Streams = {
+  readonly out: { write(text: string): unknown };
+  readonly err: { write(text: string): unknown };
+};
+
+/** One problem a line, or one JSON document with all of them. */
+export const printProblems = (io: CliIo, problems: readonly Problem[]): void => {
+  if (!io.json) {
+    for (const problem of problems) io.err(formatProblem(problem));
+    const count = problems.length;
+    io.err(`${count} error${count === 1 ? '' : 's'} in the configuration; nothing was started`);
+    return;
+  }
+  const errors = problems.map(({ at, path, message }) => ({
+    file: at.source,
+    line: at.line,
+    column: at.column,
+    path,
+    message,
+  }));
+  io.out(JSON.stringify({ ok: false, errors }));
+};
+
+/** The command's side of a terminal. */
+export const terminal = (streams: Streams, json: boolean): CliIo => {
+  const io: CliIo = {
+    out: (text) => void streams.out.write(line(text)),
+    err: (text) => void streams.err.write(line(text)),
+    json,
+    topology: async (file, set = []) => {
+      const result = await loadTopology(file, { set, env: process.env });
+      if (result.ok) return result.value.view;
+      printProblems(io, result.error);
+      return undefined;
+    },
+  };
+  return io;
+};

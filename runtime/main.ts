@@ -1,0 +1,16 @@
+/** What the launcher starts: one command, and the exit code that it resolves to. */
+import { main } from './cli/dispatch.ts';
+
+// The launcher was killed and could not tell: without it nobody can stop us, so go at once.
+if (process.channel !== undefined && process.env.PINNED_NODE !== undefined) {
+  process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
+  process.channel?.unref();
+}
+
+// `node runtime tree | head`: the reader has gone, which is no failure of ours.
+process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
+  if (fault.code !== 'EPIPE') throw fault;
+  process.exit(0);
+});
+
+process.exitCode = await main(process.argv.slice(2), { out: process.stdout, err: process.stderr });
