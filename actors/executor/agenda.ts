@@ -1,0 +1,103 @@
+/**
+ * What in the committed state falls due when: nonces to forget, policies to sweep, anomalies to let go. It is
+ * derived from the state alone and never hashed, so a restart rebuilds it from the stored keys.
+ */
+
+import type { GenesisParameters } from '#proto/genesis.ts';
+import {
+  type AnomalyState,
+  decodeState,
+  MINUTE_MS,
+  minuteOf,
+  type OffenceState,
+  type PolicyState,
+} from '#proto/state.ts';
+
+/** Each has its own pace: policies matter most, the rest is housekeeping. */
+export const SUBJECTS = ['nonces', 'policies', 'retention'] as const;
+export type Subject = (typeof SUBJECTS)[number];
+
+export type Due = { readonly key: string; readonly dueMs: number };
+
+export type Agenda = {
+  readonly parameters: GenesisParameters;
+  /** Minute of being due -> keys, by subject. */
+  readonly buckets: Readonly<Record<Subject, Map<number, Set<string>>>>;
+  readonly dueMs: Map<string, number>;
+};
+
+export const agenda = (parameters: GenesisParameters): Agenda => ({
+  parameters,
+  buckets: { nonces: new Map(), policies: new Map(), retention: new Map() },
+  dueMs: new Map(),
+});
+
+const namespaceOf = (key: string): string => key.slice(0, key.indexOf('/'));
+
+const subjects: ReadonlyMap<string, Subject> = new Map<string, Subject>([
+  ['nonces', 'nonces'],
+  ['policies', 'policies'],
+  ['anomalies', 'retention'],
+  ['evidence', 'retention'],
+  ['offences', 'retention'],
+]);
+
+export const subjectOf = (key: string): Subject | undefined => subjects.get(namespaceOf(key));
+
+/** When a key leaves the state; undefined for what stays. */
+export const dueOf = (
+  key: string,
+  value: Uint8Array,
+  parameters: GenesisParameters,
+): number | undefined => {
+  switch (namespaceOf(key)) {
+    case 'nonces':
+      return (Number(key.split('/', 2)[1]) + 1) * MINUTE_MS + parameters.nonceTtlMs;
+    case 'policies':
+      return decodeState<PolicyState>(key, value).expiresMs;
+    case 'anomalies':
+    case 'evidence':
+      return decodeState<AnomalyState>(key, value).committedMs + parameters.anomalyTtlMs;
+    case 'offences':
+      return decodeState<OffenceState>(key, value).lastMs + parameters.ladderMemoryMs;
+    default:
+      return undefined;
+  }
+};
+
+const forget = (book: Agenda, subject: Subject, key: string): void => {
+  const dueMs = book.dueMs.get(key);
+  if (dueMs === undefined) return;
+  book.dueMs.delete(key);
+  const bucket = book.buckets[subject].get(minuteOf(dueMs));
+  bucket?.delete(key);
+  if (bucket?.size === 0) book.buckets[subject].delete(minuteOf(dueMs));
+};
+
+/** A committed write or removal. */
+export const note = (book: Agenda, key: string, value: Uint8Array | null): void => {
+  const subject = subjectOf(key);
+  if (subject === undefined) return;
+  forget(book, subject, key);
+  const dueMs = value === null ? undefined : dueOf(key, value, book.parameters);
+  if (dueMs === undefined) return;
+  book.dueMs.set(key, dueMs);
+  const bucket = book.buckets[subject].get(minuteOf(dueMs)) ?? new Set<string>();
+  bucket.add(key);
+  book.buckets[subject].set(minuteOf(dueMs), bucket);
+};
+
+/** Everything of a subject that is due at `timeMs`, in no particular order. */
+export function* dueBy(book: Agenda, subject: Subject, timeMs: number): Generator<Due> {
+  for (const [minute, bucket] of book.buckets[subject]) {
+    if (minute * MINUTE_MS > timeMs) continue;
+    for (const key of bucket) {
+      const dueMs = book.dueMs.get(key) ?? 0;
+      if (dueMs <= timeMs) yield { key, dueMs };
+    }
+  }
+}
+
+/** The order in which what is due is done: the same on every replica. */
+export const dueOrder = (a: Due, b: Due): number =>
+  a.dueMs - b.dueMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
