@@ -1,8 +1,12 @@
 /** What the launcher starts: one command, and the exit code that it resolves to. */
 import { main } from './cli/dispatch.ts';
 
+const launched = process.env.PINNED_NODE !== undefined;
+// Of no concern to whatever we start ourselves.
+delete process.env.PINNED_NODE;
+
 // The launcher was killed and could not tell: without it nobody can stop us, so go at once.
-if (process.channel !== undefined && process.env.PINNED_NODE !== undefined) {
+if (launched && process.channel !== undefined) {
   process.on('disconnect', () => process.kill(process.pid, 'SIGKILL'));
   process.channel?.unref();
 }
@@ -13,4 +17,4 @@ process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
   process.exit(0);
 });
 
-process.exitCode = await main(process.argv.slice(2), { out: process.stdout, err: process.stderr });
+process.exit(await main(process.argv.slice(2), { out: process.stdout, err: process.stderr }));

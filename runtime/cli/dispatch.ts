@@ -33,7 +33,9 @@ export const domainModules = async (
     }
   };
   const loaded = await Promise.all(names.map(async (name) => [name, await load(name)] as const));
-  return loaded.flatMap(([name, module]) => (module === undefined ? [] : [[name, module] as const]));
+  return loaded.flatMap(([name, module]) =>
+    module === undefined ? [] : [[name, module] as const],
+  );
 };
 
 type Commands = { readonly commands: Map<string, Command>; readonly faults: string[] };

@@ -20,7 +20,8 @@ export const settingsOf = (options: {
   const set = options.set ?? [];
   if (options.source === undefined) return ok(set);
   const match = /^([a-z]+)(?::(.+))?$/.exec(options.source);
-  if (match === null) return err(`--source takes kind:path, e.g. pcap:capture.pcap.gz, not ${options.source}`);
+  if (match === null)
+    return err(`--source takes kind:path, e.g. pcap:capture.pcap.gz, not ${options.source}`);
   const [, kind, path] = match;
   const source = { kind, ...(path === undefined ? {} : { path }) };
   return ok([...set, `${SOURCE}=${JSON.stringify(source)}`]);

@@ -1,7 +1,8 @@
 /** Standard output and error as a command sees them. */
-import type { CliIo } from './command.ts';
+
 import { formatProblem, type Problem } from '#runtime/topology/document.ts';
 import { loadTopology } from '#runtime/topology/load.ts';
+import type { CliIo } from './command.ts';
 
 const line = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);
 

@@ -53,7 +53,8 @@ export type Topology = {
   readonly view: TopologyView;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly root: CheckedLine & { readonly kind: 'group' };
-  /** The sections and where their values came from, for `config show`. */
+  readonly sections: Sections;
+  /** The sections as written and where their values came from, for `config show`. */
   readonly document: Located;
 };
 
@@ -108,7 +109,7 @@ const checkSections = (
   return { sections, problems };
 };
 
-type Sections = {
+export type Sections = {
   readonly node: z.output<typeof SECTIONS.node>;
   readonly database: z.output<typeof SECTIONS.database>;
   readonly genesis: z.output<typeof SECTIONS.genesis>;
@@ -211,7 +212,7 @@ export const loadText = async (
   const view = viewOf(file, options.cwd ?? process.cwd(), sections, document, checked);
   const late = checkActors(view, tree, document, actors);
   if (late.length > 0) return err(sortProblems(late));
-  return ok({ view, logLevel: sections.node.logLevel, root: checked, document });
+  return ok({ view, logLevel: sections.node.logLevel, root: checked, sections, document });
 };
 
 const sectionShapes = (owners: Actors): Map<string, Shape> => {

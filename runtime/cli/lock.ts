@@ -1,0 +1,106 @@
+/** One process a data folder: a lock file that names its holder and outlives no holder. */
+import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { err, ok, type Result } from '#proto/result.ts';
+
+export type Holder = {
+  readonly pid: number;
+  /** When the kernel says that the process began (ticks since boot); '' where it does not say. */
+  readonly bornAt: string;
+  /** Unix milliseconds at which the lock was taken. */
+  readonly sinceMs: number;
+};
+
+/** A takeover is a matter of microseconds; one older than this was left by a crash. */
+const TAKEOVER_STALE_MS = 10_000;
+
+/** A process id is used again after a while; together with the start time it is not. */
+const bornAt = (pid: number): string => {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+};
+
+const isAlive = (holder: Holder): boolean => {
+  try {
+    process.kill(holder.pid, 0);
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  const born = bornAt(holder.pid);
+  return born === '' || holder.bornAt === '' || born === holder.bornAt;
+};
+
+const read = (file: string): Holder | undefined => {
+  try {
+    const held = JSON.parse(readFileSync(file, 'utf8')) as Partial<Holder>;
+    if (typeof held.pid !== 'number') return undefined;
+    return { pid: held.pid, bornAt: held.bornAt ?? '', sinceMs: held.sinceMs ?? 0 };
+  } catch {
+    // Empty or torn: its writer died before the second system call.
+    return undefined;
+  }
+};
+
+const create = (file: string, content: string): boolean => {
+  try {
+    writeFileSync(file, content, { flag: 'wx', mode: 0o600 });
+    return true;
+  } catch (fault) {
+    if ((fault as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw fault;
+  }
+};
+
+const ageMs = (file: string, nowMs: number): number => {
+  try {
+    return nowMs - statSync(file).mtimeMs;
+  } catch {
+    return 0;
+  }
+};
+
+/** Removes the lock of a dead holder; a second exclusive file keeps two heirs from removing each other's. */
+const takeOver = (file: string, content: string, nowMs: number): boolean => {
+  const guard = `${file}.takeover`;
+  if (!create(guard, content)) {
+    if (ageMs(guard, nowMs) > TAKEOVER_STALE_MS) rmSync(guard, { force: true });
+    return false;
+  }
+  try {
+    const held = read(file);
+    if (held !== undefined && isAlive(held)) return false;
+    rmSync(file, { force: true });
+    return create(file, content);
+  } finally {
+    rmSync(guard, { force: true });
+  }
+};
+
+export type Lock = { readonly release: () => void };
+
+/**
+ * Takes `<dataDir>/node.lock`, making the folder if need be. The error is a sentence with the pid of the
+ * holder. A lock whose process is dead is taken over.
+ */
+export const takeLock = (dataDir: string, nowMs: number): Result<Lock, string> => {
+  const file = path.join(dataDir, 'node.lock');
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    const own: Holder = { pid: process.pid, bornAt: bornAt(process.pid), sinceMs: nowMs };
+    const content = `${JSON.stringify(own)}\n`;
+    if (create(file, content) || takeOver(file, content, nowMs)) {
+      return ok({ release: () => rmSync(file, { force: true }) });
+    }
+    const held = read(file);
+    const holder = held === undefined ? 'another process' : `process ${held.pid}`;
+    const since = held === undefined ? '' : `, since ${new Date(held.sinceMs).toISOString()}`;
+    return err(`the data folder ${dataDir} is in use by ${holder}${since} (${file})`);
+  } catch (fault) {
+    const { code, message } = fault as NodeJS.ErrnoException;
+    return err(`the data folder ${dataDir} cannot be used: ${code ?? message}`);
+  }
+};
