@@ -1,0 +1,34 @@
+import { z } from 'zod';
+
+const MINUTE_MS = 60_000;
+
+export const config = z.strictObject({
+  timeoutMs: z
+    .int()
+    .min(1000)
+    .default(5 * MINUTE_MS)
+    .describe('PUBLISHED without an answer of validators becomes TIMEOUT after so long'),
+  expiryMs: z
+    .int()
+    .min(MINUTE_MS)
+    .default(30 * 24 * 60 * MINUTE_MS)
+    .describe('PUBLISHED or ADMITTED becomes EXPIRED after so long'),
+  sweepMs: z.int().min(10).default(1000).describe('How often deadlines are looked at'),
+  openMax: z
+    .int()
+    .min(100)
+    .default(50_000)
+    .describe('Anomalies without a final state; at the bound new ones stay on the bus'),
+  acceptanceWindow: z
+    .int()
+    .min(10)
+    .default(500)
+    .describe('How many of the newest finished anomalies the acceptance rate looks at'),
+  acceptanceSamplesMin: z
+    .int()
+    .min(1)
+    .default(20)
+    .describe('Below so many finished anomalies there is no acceptance rate'),
+});
+
+export type FeedbackConfig = z.output<typeof config>;
