@@ -1,0 +1,136 @@
+/** Writes to SQL what the core reads from the chain. Every write may be repeated. */
+import { crypto } from '#native/crypto.ts';
+import { fromHex, hex } from '#proto/bytes.ts';
+import { blockOf, type CommittedBlock, decodeCommittedList } from '#proto/consensus/committed.ts';
+import { validatorId } from '#proto/consensus/committee.ts';
+import { blockHash } from '#proto/consensus/header.ts';
+import { configHash, type Genesis } from '#proto/genesis.ts';
+import { canonicalJson } from '#proto/json.ts';
+import { decodeState, validatorKey } from '#proto/state.ts';
+import { decodeAck } from '#proto/wire/ack.ts';
+import type { BusRecord } from '#runtime/bus/record.ts';
+import type { Client, Database } from './database.ts';
+import { insertsOf, type ProjectedBlock, projectBlock, type Rows } from './rows.ts';
+
+/** SQL holds another block at a height than the chain: never overwritten, always said. */
+export class DivergedError extends Error {
+  readonly height: number;
+  constructor(height: number, theirs: string, ours: string) {
+    super(`height ${height}: SQL has ${theirs}, the chain has ${ours}`);
+    this.name = 'DivergedError';
+    this.height = height;
+  }
+}
+
+const insert = async (client: Client, rows: Rows): Promise<void> => {
+  for (const { text, values } of insertsOf(rows)) {
+    // node-postgres takes bytes as Buffers only.
+    const bound = values.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value));
+    await client.query(text, bound);
+  }
+};
+
+const projectOne = async (client: Client, block: ProjectedBlock): Promise<void> => {
+  const { rows } = await client.query('SELECT block_hash FROM blocks WHERE height = $1', [
+    block.height,
+  ]);
+  const known = rows[0]?.block_hash as Buffer | undefined;
+  if (known !== undefined && hex(known) !== hex(block.hash)) {
+    throw new DivergedError(block.height, hex(known), hex(block.hash));
+  }
+  for (const table of block.tables) await insert(client, table);
+};
+
+/** One SERIALIZABLE transaction a block, oldest first. Resolves to the newest height in SQL. */
+export const projectBlocks = async (database: Database, encoded: Uint8Array): Promise<number> => {
+  let height = 0;
+  for (const committed of decodeCommittedList(encoded)) {
+    const block = projectBlock(committed, crypto, hashOf(committed));
+    await database.transaction((client) => projectOne(client, block));
+    height = block.height;
+  }
+  return height;
+};
+
+const hashOf = (committed: CommittedBlock): Uint8Array =>
+  fromHex(blockHash(blockOf(committed).header, crypto));
+
+export const newestHeight = async (database: Database): Promise<number> => {
+  const { rows } = await database.query('SELECT max(height) AS height FROM blocks');
+  return Number(rows[0]?.height ?? 0);
+};
+
+/** The genesis row; a database of another chain is refused by name. */
+export const recordGenesis = async (database: Database, genesis: Genesis): Promise<void> => {
+  const { rows } = await database.query('SELECT chain_id, config_hash FROM genesis');
+  const ours = configHash(genesis, crypto);
+  const theirs = rows[0] as { chain_id: string; config_hash: Buffer } | undefined;
+  if (theirs !== undefined && hex(theirs.config_hash) !== hex(ours)) {
+    throw new DivergedError(0, `chain ${theirs.chain_id}`, `chain ${genesis.chainId}`);
+  }
+  await database.query(
+    'INSERT INTO genesis VALUES ($1, $2, $3, $4) ON CONFLICT (chain_id) DO NOTHING',
+    [genesis.chainId, Buffer.from(ours), canonicalJson(genesis), new Date(genesis.timeMs)],
+  );
+};
+
+export const validatorIds = (genesis: Genesis): readonly string[] =>
+  genesis.validators.map((one) => validatorId(fromHex(one.publicKey), crypto));
+
+/** One validator's row after `height`; an older height never overwrites a newer one. */
+export const recordValidator = async (
+  database: Database,
+  row: { readonly id: string; readonly value: Uint8Array; readonly height: number },
+): Promise<void> => {
+  const state = decodeState(validatorKey(row.id), row.value);
+  await database.query(
+    `INSERT INTO validators VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+     ON CONFLICT (validator_id) DO UPDATE SET weight = excluded.weight,
+       reputation = excluded.reputation, blocks_proposed = excluded.blocks_proposed,
+       blocks_committed = excluded.blocks_committed, active = excluded.active,
+       updated_height = excluded.updated_height
+     WHERE validators.updated_height <= excluded.updated_height`,
+    [
+      Buffer.from(fromHex(row.id)),
+      state.name,
+      Buffer.from(fromHex(state.publicKey)),
+      state.weight,
+      state.reputation,
+      state.proposed,
+      state.committed,
+      state.weight > 0,
+      0,
+      row.height,
+    ],
+  );
+};
+
+/** Acknowledgements of enforcers; what does not decode is not ours to judge and is left out. */
+export const recordAcks = async (
+  database: Database,
+  records: readonly BusRecord[],
+): Promise<void> => {
+  const rows: Rows = {
+    table: 'acks',
+    columns: [
+      'ack_event_id',
+      'policy_id',
+      'result',
+      'reason',
+      'error_code',
+      'applied_at',
+      'acked_at',
+    ],
+    key: ['ack_event_id'],
+    rows: records.flatMap((record) => {
+      const decoded = decodeAck(record.value);
+      if (!decoded.ok) return [];
+      const ack = decoded.value;
+      const times = [new Date(ack.appliedAtMs), new Date(ack.ackedAtMs)];
+      return [
+        [ack.ackEventId, ack.policyId, ack.result, ack.reason, ack.errorCode, ...times] as const,
+      ];
+    }),
+  };
+  if (rows.rows.length > 0) await database.transaction((client) => insert(client, rows));
+};
