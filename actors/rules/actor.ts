@@ -1,0 +1,8 @@
+import { ensemble } from '#actors/ensemble/protocol.ts';
+import { defineActor } from '#runtime/actor.ts';
+import { config } from './config.ts';
+import { core } from './core.ts';
+import { io } from './io.ts';
+import { rules } from './protocol.ts';
+
+export default defineActor({ self: rules, config, core, io, sends: [ensemble] });
