@@ -3,7 +3,7 @@
 import type { AnomalyPayload } from './anomaly-payload.ts';
 import type { Crypto } from './crypto.ts';
 import { formatIp, parseIp } from './ip.ts';
-import { derivedPolicyId, type PolicyRule, type PolicyTarget } from './policy.ts';
+import { derivedPolicyId, type PolicyRule, type PolicyTarget } from './policy-rule.ts';
 import { err, ok, type Result, unreachable } from './result.ts';
 
 /** Weaker incidents stay alerts. */

@@ -2,7 +2,7 @@
  * policy of an operator they decide whether it may stand in a block; for a policy that is derived
  * from an anomaly, whether it comes to be. */
 import { type Cidr, familyOf, formatCidr, hostCidr, overlaps, parseCidr, parseIp } from './ip.ts';
-import type { PolicyRule, PolicyTarget } from './policy.ts';
+import type { PolicyRule, PolicyTarget } from './policy-rule.ts';
 import { err, ok, type Result } from './result.ts';
 
 export type GuardrailParameters = {
