@@ -13,6 +13,7 @@ import { type Trust, verifyQc } from './consensus/certificate.ts';
 import { blockHash } from './consensus/header.ts';
 import {
   decodeShape,
+  hashBytes,
   mapped,
   nullable,
   octets,

@@ -2,7 +2,7 @@
  * What stands in the replicated state: keys and values. Values are canonical JSON (proto/json.ts) of integers and
  * text, so that a reader without our code can follow a Merkle proof to its meaning. Times are Unix milliseconds.
  *
- *   anomalies/<id>   evidence/<id>   policies/<id>   active/<target>/<action>   offences/<target>
+ *   anomalies/<id>   evidence/<id>   policies/<id>   active/<target>/<action>   offences/<target>/<action>
  *   validators/<id>   producers/<public key>   nonces/<minute>/<producer>/<nonce>   params   totals
  */
 import { fromUtf8, utf8 } from './bytes.ts';
@@ -50,6 +50,8 @@ export type PolicyState = {
   /** SHA-256 of `rule`, hex. */
   readonly ruleHash: string;
   readonly action: string;
+  /** Names the target in keys: an address where the rule names just one, see `targetText`. */
+  readonly target: string;
   /** Addresses and networks, as in the rule, sorted. */
   readonly targets: readonly string[];
   /** Which offence of the target this answers, from 1; 0 for an operator's policy. */
@@ -113,7 +115,8 @@ export const evidenceKey = (id: string): StateKey<EvidenceState> => `evidence/${
 export const policyKey = (id: string): StateKey<PolicyState> => `policies/${id}`;
 export const activeKey = (target: string, action: string): StateKey<ActiveState> =>
   `active/${target}/${action}`;
-export const offenceKey = (target: string): StateKey<OffenceState> => `offences/${target}`;
+export const offenceKey = (target: string, action: string): StateKey<OffenceState> =>
+  `offences/${target}/${action}`;
 export const validatorKey = (id: string): StateKey<ValidatorState> => `validators/${id}`;
 export const producerKey = (publicKey: string): StateKey<ProducerState> => `producers/${publicKey}`;
 export const nonceStateKey = (

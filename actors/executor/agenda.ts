@@ -44,25 +44,36 @@ const subjects: ReadonlyMap<string, Subject> = new Map<string, Subject>([
 
 export const subjectOf = (key: string): Subject | undefined => subjects.get(namespaceOf(key));
 
-/** When a key leaves the state; undefined for what stays. */
+/** When a key leaves the state; undefined for what stays. `value` is the decoded one, unused for nonces. */
 export const dueOf = (
   key: string,
-  value: Uint8Array,
+  value: unknown,
   parameters: GenesisParameters,
 ): number | undefined => {
   switch (namespaceOf(key)) {
     case 'nonces':
       return (Number(key.split('/', 2)[1]) + 1) * MINUTE_MS + parameters.nonceTtlMs;
     case 'policies':
-      return decodeState<PolicyState>(key, value).expiresMs;
+      return (value as PolicyState).expiresMs;
     case 'anomalies':
     case 'evidence':
-      return decodeState<AnomalyState>(key, value).committedMs + parameters.anomalyTtlMs;
+      return (value as AnomalyState).committedMs + parameters.anomalyTtlMs;
     case 'offences':
-      return decodeState<OffenceState>(key, value).lastMs + parameters.ladderMemoryMs;
+      return (value as OffenceState).lastMs + parameters.ladderMemoryMs;
     default:
       return undefined;
   }
+};
+
+/** The same of an encoded value. */
+export const dueOfBytes = (
+  key: string,
+  value: Uint8Array,
+  parameters: GenesisParameters,
+): number | undefined => {
+  const subject = subjectOf(key);
+  if (subject === undefined) return undefined;
+  return dueOf(key, subject === 'nonces' ? '' : decodeState(key, value), parameters);
 };
 
 const forget = (book: Agenda, subject: Subject, key: string): void => {
@@ -79,7 +90,7 @@ export const note = (book: Agenda, key: string, value: Uint8Array | null): void 
   const subject = subjectOf(key);
   if (subject === undefined) return;
   forget(book, subject, key);
-  const dueMs = value === null ? undefined : dueOf(key, value, book.parameters);
+  const dueMs = value === null ? undefined : dueOfBytes(key, value, book.parameters);
   if (dueMs === undefined) return;
   book.dueMs.set(key, dueMs);
   const bucket = book.buckets[subject].get(minuteOf(dueMs)) ?? new Set<string>();
@@ -87,17 +98,21 @@ export const note = (book: Agenda, key: string, value: Uint8Array | null): void 
   book.buckets[subject].set(minuteOf(dueMs), bucket);
 };
 
-/** Everything of a subject that is due at `timeMs`, in no particular order. */
-export function* dueBy(book: Agenda, subject: Subject, timeMs: number): Generator<Due> {
-  for (const [minute, bucket] of book.buckets[subject]) {
-    if (minute * MINUTE_MS > timeMs) continue;
-    for (const key of bucket) {
-      const dueMs = book.dueMs.get(key) ?? 0;
-      if (dueMs <= timeMs) yield { key, dueMs };
-    }
-  }
-}
-
 /** The order in which what is due is done: the same on every replica. */
 export const dueOrder = (a: Due, b: Due): number =>
   a.dueMs - b.dueMs || (a.key < b.key ? -1 : a.key > b.key ? 1 : 0);
+
+/** What of a subject is due at `timeMs`, in `dueOrder`; sorts no further than it is read. */
+export function* dueBy(book: Agenda, subject: Subject, timeMs: number): Generator<Due> {
+  const buckets = book.buckets[subject];
+  const minutes = [...buckets.keys()].filter((minute) => minute * MINUTE_MS <= timeMs);
+  for (const minute of minutes.sort((a, b) => a - b)) {
+    const dues = [...(buckets.get(minute) ?? [])].map(
+      (key): Due => ({
+        key,
+        dueMs: book.dueMs.get(key) ?? 0,
+      }),
+    );
+    for (const due of dues.sort(dueOrder)) if (due.dueMs <= timeMs) yield due;
+  }
+}
