@@ -231,7 +231,7 @@ export const WINDOW = layoutOf({
 export const windowSide = (view: DataView, row: number): WindowSide =>
   WINDOW_SIDES[WINDOW.get.side(view, row)] ?? 'source';
 
-/** What the meter learned from one packet, as bits, told to the windows beside the packet. */
+/** What the meter learned from one packet, as bits. */
 export const PACKET_FACT = {
   /** It began a flow. */
   newFlow: 0x01,
@@ -240,18 +240,3 @@ export const PACKET_FACT = {
   /** It completed the initiator's handshake (HANDSHAKES): the initiator is the sender. Once a flow. */
   handshake: 0x04,
 } as const;
-
-/** The windows as the features core drives them (made by `createWindows(config)`). Pure; capture time only. */
-export type Windows = {
-  /** One packet: a row of PACKET records and its PACKET_FACT bits. Time may go back a little. */
-  packet(packets: DataView, row: number, facts: number): void;
-  /** One finished flow of a flow source: a row of FLOW records and of the vectors. */
-  flow(columns: DataView, vectors: Float32Array, row: number): void;
-  /**
-   * The WINDOW records that are due at `atMs` (capture time), at most WINDOWS_MAX; later calls go on where
-   * this one stopped. With `atMs` = Infinity (end of the source), everything that is still open.
-   * The array belongs to the caller.
-   */
-  collect(atMs: number): Uint8Array;
-  reset(): void;
-};
