@@ -71,6 +71,12 @@ Exit: 0 ok, 1 failure, 2 wrong usage, 78 bad configuration
 ${faults.map((fault) => `\n${fault}`).join('')}`;
 };
 
+/** The names of all commands. */
+export const commandNames = async (actorsRoot: URL = ACTORS_ROOT): Promise<string[]> => [
+  ...(await everyCommand(actorsRoot)).commands.keys(),
+  'help',
+];
+
 const find = async (name: string, actorsRoot: URL): Promise<Command | undefined> => {
   const own = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
   if (own !== undefined) return (await own()).command;

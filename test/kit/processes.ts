@@ -48,6 +48,26 @@ process.on('exit', () => {
   for (const one of running) one.signal('SIGKILL');
 });
 
+/** Waits for words in a growing text; `watchers` are called whenever it has grown. */
+const seer =
+  (output: () => string, hasEnded: () => boolean, watchers: Set<() => void>): Running['saw'] =>
+  (pattern, ms = 30_000) =>
+    new Promise((resolve, reject) => {
+      const finish = (fault?: string): void => {
+        clearTimeout(timer);
+        watchers.delete(look);
+        if (fault === undefined) resolve();
+        else reject(new Error(`${fault}:\n${output().slice(-4000)}`));
+      };
+      const look = (): void => {
+        if (pattern.test(output())) finish();
+        else if (hasEnded()) finish(`it ended before ${pattern}`);
+      };
+      const timer = setTimeout(() => finish(`no ${pattern} within ${ms} ms`), ms);
+      watchers.add(look);
+      look();
+    });
+
 /** Starts `command` with `args`. */
 export const launch = (
   command: string,
@@ -93,34 +113,15 @@ export const launch = (
       heard();
     });
   });
-  const saw = (pattern: RegExp, ms = 30_000): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const finish = (fault?: Error): void => {
-        clearTimeout(timer);
-        watchers.delete(look);
-        if (fault === undefined) resolve();
-        else reject(fault);
-      };
-      const look = (): void => {
-        const all = stdout + stderr;
-        if (pattern.test(all)) finish();
-        else if (child.exitCode !== null || child.signalCode !== null) {
-          finish(new Error(`ended (${child.exitCode}) before ${pattern}:\n${all.slice(-4000)}`));
-        }
-      };
-      const timer = setTimeout(() => {
-        finish(new Error(`no ${pattern} within ${ms} ms:\n${(stdout + stderr).slice(-4000)}`));
-      }, ms);
-      watchers.add(look);
-      look();
-    });
+  const output = (): string => stdout + stderr;
+  const hasEnded = (): boolean => child.exitCode !== null || child.signalCode !== null;
   const one: Running = {
     child,
-    output: () => stdout + stderr,
+    output,
     stdout: () => stdout,
     stderr: () => stderr,
     done,
-    saw,
+    saw: seer(output, hasEnded, watchers),
     signal,
   };
   running.add(one);

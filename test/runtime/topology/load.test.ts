@@ -101,7 +101,7 @@ test('a variable that names nothing is an error', async () => {
   const env = { CYBERMESH_V1__MAIN__CONFIG__TIMEOUTS: '1' };
   const result = await loadTopology(good, { actorsRoot, env });
   expect(result.ok ? [] : result.error.map(formatProblem)).toEqual([
-    'CYBERMESH_V1__MAIN__CONFIG__TIMEOUTS V1.MAIN.CONFIG.TIMEOUTS: unknown key; did you mean timeoutMs?',
+    'CYBERMESH_V1__MAIN__CONFIG__TIMEOUTS V1.MAIN.CONFIG.TIMEOUTS: unknown key; did you mean timeoutMs (milliseconds)?',
   ]);
 });
 
