@@ -72,6 +72,12 @@ export class KeyFileError extends Error {
   }
 }
 
+/** Reads the 32-byte seed of a key file, for a library that does its own Ed25519. Throws KeyFileError. */
+export const readSeed = (path: string): Uint8Array => {
+  const { d } = readKeyObject(path).export({ format: 'jwk' });
+  return Uint8Array.from(Buffer.from(String(d), 'base64url'));
+};
+
 const keyPairOf = (privateKey: KeyObject): KeyPair => {
   const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   return {
@@ -82,7 +88,9 @@ const keyPairOf = (privateKey: KeyObject): KeyPair => {
 
 /** Reads PKCS#8 PEM. Throws KeyFileError where the file cannot be read, is open to others than its
  * owner (mode beyond 0600) or holds no Ed25519 key. */
-export const readPrivateKey = (path: string): KeyPair => {
+export const readPrivateKey = (path: string): KeyPair => keyPairOf(readKeyObject(path));
+
+const readKeyObject = (path: string): KeyObject => {
   let pem: string;
   let mode: number;
   try {
@@ -109,7 +117,7 @@ export const readPrivateKey = (path: string): KeyPair => {
   if (key.asymmetricKeyType !== 'ed25519') {
     throw new KeyFileError('not-ed25519', path, `holds a key of type ${key.asymmetricKeyType}`);
   }
-  return keyPairOf(key);
+  return key;
 };
 
 /** Creates a key: PKCS#8 PEM at `path`, mode 0600, and SPKI PEM beside it (`v1.pem` ->
