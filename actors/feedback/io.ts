@@ -1,9 +1,7 @@
 /** The durable side of feedback: one SQLite file, written before the bus is told that a record is finished. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { crypto } from '#native/crypto.ts';
+import { readGenesis } from '#native/genesis-file.ts';
 import { openStore, type Store } from '#native/store.ts';
-import { pinnedGenesis } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { FeedbackConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
@@ -104,17 +102,9 @@ const lister = (store: Store) => {
   };
 };
 
-/** Reads the pinned genesis file; a node without it must not run: the error says which file and why. */
-const genesisOf = (port: IoPort<Self>) => {
-  const { file, sha256 } = port.node.genesis;
-  const genesis = pinnedGenesis(readFileSync(file), sha256, crypto);
-  if (!genesis.ok) throw new Error(`genesis file ${file}: ${genesis.error}`);
-  return genesis.value;
-};
-
 export const io: Io<FeedbackConfig, Self, Commands> = (config, port) => {
   const store = openStore(join(port.dataDir, 'feedback.sqlite'), { migrations: MIGRATIONS });
-  const genesis = genesisOf(port);
+  const genesis = readGenesis(port.node.genesis);
   const save = writer(store);
   const load = reader(store, config);
   const list = lister(store);

@@ -1,8 +1,7 @@
 /** The projector's contact with SQL. A database that is away is a message to the core, not a crash. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { crypto } from '#native/crypto.ts';
-import { type Genesis, pinnedGenesis } from '#proto/genesis.ts';
+import { readGenesis } from '#native/genesis-file.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { PersistenceConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
@@ -20,13 +19,6 @@ import {
 const MS_PER_S = 1000;
 const reasonOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
-
-const genesisOf = (port: IoPort<Self>): Genesis => {
-  const { file, sha256 } = port.node.genesis;
-  const genesis = pinnedGenesis(readFileSync(file), sha256, crypto);
-  if (!genesis.ok) throw new Error(`genesis file ${file}: ${genesis.error}`);
-  return genesis.value;
-};
 
 /** Opens the database. An embedded one that a crash has damaged is made anew: the chain fills it again. */
 const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Database> => {
@@ -55,7 +47,7 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
 };
 
 export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
-  const genesis = genesisOf(port);
+  const genesis = readGenesis(port.node.genesis);
   let database: Database | undefined;
 
   const deliver = (message: Self): void => {
