@@ -34,15 +34,22 @@ const derived: { readonly [name: string]: WindowStatistic } = {
   synPerHandshake: (view, row) => get.synOnly(view, row) / atLeastOne(get.handshakes(view, row)),
   failedPortsPerPeer: (view, row) =>
     get.failedPairs(view, row) / atLeastOne(get.failedPeers(view, row)),
-  failedPeersPerPort: (view, row) =>
-    get.failedPairs(view, row) / atLeastOne(get.failedPorts(view, row)),
   /** Share of the initiated packets that go to (source) or come from (destination) the top peer. */
   topPeerShare: (view, row) => {
     const peers = get.distinctPeers(view, row);
     return peers <= 1 ? 1 : get.topPeerPackets(view, row) / atLeastOne(get.packets(view, row));
   },
-  webConnections: (view, row) =>
-    WEB_PORTS.has(get.topPort(view, row)) ? get.flows(view, row) * get.topPortShare(view, row) : 0,
+  /** Conversations with a web service that went beyond a SYN. */
+  webConnections: (view, row) => {
+    if (!WEB_PORTS.has(get.topPort(view, row))) return 0;
+    const begun = Math.max(
+      get.handshakes(view, row),
+      get.flows(view, row) - get.synOnly(view, row),
+    );
+    return begun * get.topPortShare(view, row);
+  },
+  /** Failed attempts at the port asked most. A node of a P2P net asks each peer at a port of its own. */
+  failedPeersOfTopPort: (view, row) => get.failedPairs(view, row) * get.topPortShare(view, row),
   /** TCP conversations seen from their middle only. */
   tcpStrays: (view, row) =>
     get.tcpPackets(view, row) > 0 && get.udpPackets(view, row) === 0

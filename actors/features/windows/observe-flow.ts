@@ -1,10 +1,5 @@
 /** What one finished flow adds to the windows, where flows are all there is: at the time of its first packet. */
-import {
-  F,
-  FLOW,
-  flowHandshake,
-  vectorAt,
-} from '#proto/flow-batch.ts';
+import { F, FLOW, flowHandshake, vectorAt } from '#proto/flow-batch.ts';
 import { C, type Host } from './host.ts';
 import { keyOf } from './host-table.ts';
 import { isGroup } from './observe.ts';
@@ -68,7 +63,11 @@ const factsOf = (
     failed: !complete && (backward === 0 || refused),
     login: complete && short && backBytes > 0 && windows.authPorts.has(port),
     unanswered: protocol === UDP && backward === 0,
-    reflected: protocol === UDP && backward === 0 && windows.reflectorPorts.has(sourcePort),
+    reflected:
+      protocol === UDP &&
+      backward === 0 &&
+      foreBytes / Math.max(1, forward) >= windows.settings.reflectedPayloadBytesMin &&
+      windows.reflectorPorts.has(sourcePort),
   };
 };
 

@@ -48,6 +48,13 @@ const countVolume = (windows: Windows, host: Host, view: DataView, row: number):
   host.bins[length] = (host.bins[length] ?? 0) + 1;
 };
 
+/** An answer of a service that amplifies, which nobody asked for. */
+const isReflection = (windows: Windows): boolean => {
+  const { protocol, sourcePort, payloadBytes } = windows.segment;
+  const large = payloadBytes >= windows.settings.reflectedPayloadBytesMin;
+  return protocol === UDP && large && windows.reflectorPorts.has(sourcePort);
+};
+
 const countUnasked = (
   windows: Windows,
   host: Host,
@@ -59,7 +66,7 @@ const countUnasked = (
   const protocol = get.protocol(view, row);
   if (protocol === UDP && turn.unanswered) {
     plus(windows, host, C.unansweredUdp);
-    if (windows.reflectorPorts.has(get.sourcePort(view, row))) {
+    if (isReflection(windows)) {
       plus(windows, host, C.reflectedPackets);
       plus(windows, host, C.reflectedBytes, get.ipBytes(view, row));
     }
@@ -121,7 +128,8 @@ const countFailure = (
   const { second, protocol } = windows.segment;
   const pairHash = pair(peerHash, port);
   const portHash = mix(port);
-  if (turn.attempt || turn.refused) {
+  // What a reflector is made to send is no attempt of its own.
+  if ((turn.attempt && !isReflection(windows)) || turn.refused) {
     mark(host.failedPairs, pairHash, second);
     mark(host.failedPeers, peerHash, second);
     mark(host.failedPorts, portHash, second);

@@ -45,8 +45,10 @@ export const unmark = (slots: Distinct, hash: number): void => {
 /** Distinct items hit in `fromSecond` or later. */
 export const distinct = (slots: Distinct, fromSecond: number): number => {
   const size = slots.length;
+  // Captures whose clock stood near 1970 exist.
+  const from = Math.max(fromSecond, 1);
   let empty = 0;
-  for (let i = 0; i < size; i += 1) if ((slots[i] ?? 0) < fromSecond) empty += 1;
+  for (let i = 0; i < size; i += 1) if ((slots[i] ?? 0) < from) empty += 1;
   if (empty === size) return 0;
   return Math.round(size * Math.log(size / Math.max(empty, 1)));
 };
