@@ -1,0 +1,78 @@
+import { z } from 'zod';
+
+const file = z
+  .string()
+  .min(1)
+  .describe('File or folder (read in the order of its names); relative to the working directory');
+
+const none = z.strictObject({ kind: z.literal('none') }).describe('No traffic');
+
+const pcap = z
+  .strictObject({ kind: z.literal('pcap'), path: file })
+  .describe('Captures: pcap or pcapng, plain or gzip');
+
+const flows = z
+  .strictObject({ kind: z.literal('flows'), path: file })
+  .describe('Flow records with the columns of CICFlowMeter: CSV or JSON lines, plain or gzip');
+
+const synthetic = z
+  .strictObject({
+    kind: z.literal('synthetic'),
+    seed: z.int().min(0).max(0xffff_ffff).default(1).describe('Seed of the generator'),
+    ratePps: z
+      .number()
+      .min(1)
+      .max(100_000)
+      .default(300)
+      .describe('Benign packets a second, on average; attacks come on top'),
+    attacks: z.boolean().default(true).describe('Whether attacks are among the traffic'),
+    attackDelayS: z
+      .number()
+      .min(0)
+      .max(86_400)
+      .default(2)
+      .describe('Time before the first attack, s'),
+    attackPauseS: z
+      .number()
+      .min(1)
+      .max(86_400)
+      .default(20)
+      .describe('Pause after each round of attacks, s'),
+  })
+  .describe('Made-up traffic without end, for a machine that has none');
+
+export const config = z.strictObject({
+  source: z
+    .discriminatedUnion('kind', [synthetic, pcap, flows, none])
+    .prefault({ kind: 'synthetic' })
+    .describe('Where packets or flows come from'),
+  batchMax: z.int().min(1).max(1_000).default(1_000).describe('Most packets or flows in a batch'),
+  batchDelayMs: z
+    .int()
+    .min(10)
+    .max(60_000)
+    .default(100)
+    .describe('An endless source hands out what it has after this time, ms'),
+  batchesInFlightMax: z
+    .int()
+    .min(1)
+    .max(1_024)
+    .default(16)
+    .describe('Batches handed out and not yet processed to their end, at most'),
+  resumeWaitMs: z
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(10_000)
+    .describe('Without a word from the ensemble, reading begins after this time, ms'),
+  stallMs: z
+    .int()
+    .min(1_000)
+    .max(3_600_000)
+    .default(30_000)
+    .describe('Batches in flight without progress for this time are reported in the log, ms'),
+});
+
+export type TelemetryConfig = z.output<typeof config>;
+export type SourceConfig = TelemetryConfig['source'];
+export type SyntheticConfig = Extract<SourceConfig, { kind: 'synthetic' }>;

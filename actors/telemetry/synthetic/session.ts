@@ -1,0 +1,164 @@
+/** Conversations as lists of packets, with sequence numbers that hold: what a capture of real ones would show. */
+import { TCP_FLAG } from '#proto/flow-batch.ts';
+import type { Random } from './random.ts';
+
+const { fin, syn, rst, psh, ack } = TCP_FLAG;
+const SEGMENT_BYTES = 1_448;
+const TCP = 6;
+const UDP = 17;
+
+/** IPv4 as a number. */
+export type Host = number;
+export const host = (a: number, b: number, c: number, d: number): Host =>
+  ((a << 24) | (b << 16) | (c << 8) | d) >>> 0;
+
+export type Ends = {
+  readonly client: Host;
+  readonly clientPort: number;
+  readonly server: Host;
+  readonly serverPort: number;
+};
+
+/** One packet to come. `label` is an index in LABELS. */
+export type Planned = {
+  readonly timeUs: number;
+  readonly source: Host;
+  readonly destination: Host;
+  readonly sourcePort: number;
+  readonly destinationPort: number;
+  readonly protocol: number;
+  readonly flags: number;
+  readonly sequence: number;
+  readonly acknowledgement: number;
+  readonly headerBytes: number;
+  readonly payloadBytes: number;
+  readonly windowBytes: number;
+  readonly ttl: number;
+  readonly label: number;
+};
+
+/** What the two sides of a connection say in turn: bytes of payload, and the pause before. */
+export type Turn = { readonly forward: boolean; readonly bytes: number; readonly pauseUs: number };
+
+export type Tcp = {
+  /** SYN, SYN-ACK, ACK. */
+  open(): void;
+  say(turn: Turn): void;
+  /** FIN both ways and the last ACK. */
+  close(): void;
+  /** An RST of the client (or of the server). */
+  reset(forward: boolean): void;
+  /** A SYN that is refused. */
+  refused(): void;
+  readonly packets: Planned[];
+};
+
+export const tcp = (
+  rng: Random,
+  ends: Ends,
+  startUs: number,
+  roundTripUs: number,
+  label: number,
+): Tcp => {
+  const packets: Planned[] = [];
+  let nowUs = startUs;
+  let clientNext = rng.between(0, 0xffff_fff0);
+  let serverNext = rng.between(0, 0xffff_fff0);
+  const clientTtl = rng.pick([64, 128]) - rng.between(0, 12);
+  const put = (forward: boolean, flags: number, payloadBytes: number): void => {
+    const control = flags & (syn | fin) ? 1 : 0;
+    packets.push({
+      timeUs: Math.round(nowUs),
+      source: forward ? ends.client : ends.server,
+      destination: forward ? ends.server : ends.client,
+      sourcePort: forward ? ends.clientPort : ends.serverPort,
+      destinationPort: forward ? ends.serverPort : ends.clientPort,
+      protocol: TCP,
+      flags,
+      sequence: forward ? clientNext : serverNext,
+      acknowledgement: flags & ack ? (forward ? serverNext : clientNext) : 0,
+      headerBytes: flags & syn ? 40 : 32,
+      payloadBytes,
+      windowBytes: forward ? 64_240 : 65_160,
+      ttl: forward ? clientTtl : 64,
+      label,
+    });
+    if (forward) clientNext = (clientNext + payloadBytes + control) % 4_294_967_296;
+    else serverNext = (serverNext + payloadBytes + control) % 4_294_967_296;
+  };
+  const wait = (us: number): void => {
+    nowUs += Math.max(1, us);
+  };
+  const half = (): number => (roundTripUs / 2) * (0.9 + 0.2 * rng.unit());
+  const say = ({ forward, bytes, pauseUs }: Turn): void => {
+    wait(pauseUs);
+    for (let left = bytes, count = 1; left > 0; left -= SEGMENT_BYTES, count++) {
+      const part = Math.min(left, SEGMENT_BYTES);
+      put(forward, left <= SEGMENT_BYTES ? ack | psh : ack, part);
+      wait(rng.between(8, 40));
+      if (count % 2 === 0 || left <= SEGMENT_BYTES) {
+        wait(left <= SEGMENT_BYTES ? half() : 20);
+        put(!forward, ack, 0);
+      }
+    }
+  };
+  return {
+    packets,
+    say,
+    open: () => {
+      put(true, syn, 0);
+      wait(half());
+      put(false, syn | ack, 0);
+      wait(half());
+      put(true, ack, 0);
+    },
+    close: () => {
+      wait(half());
+      put(true, fin | ack, 0);
+      wait(half());
+      put(false, fin | ack, 0);
+      wait(half());
+      put(true, ack, 0);
+    },
+    reset: (forward) => {
+      wait(half());
+      put(forward, rst | ack, 0);
+    },
+    refused: () => {
+      put(true, syn, 0);
+      wait(half());
+      put(false, rst | ack, 0);
+    },
+  };
+};
+
+/** One question and its answer over UDP; without an answer where `answerBytes` is 0. */
+export const udp = (
+  rng: Random,
+  ends: Ends,
+  startUs: number,
+  roundTripUs: number,
+  questionBytes: number,
+  answerBytes: number,
+  label: number,
+): Planned[] => {
+  const packet = (forward: boolean, timeUs: number, payloadBytes: number): Planned => ({
+    timeUs: Math.round(timeUs),
+    source: forward ? ends.client : ends.server,
+    destination: forward ? ends.server : ends.client,
+    sourcePort: forward ? ends.clientPort : ends.serverPort,
+    destinationPort: forward ? ends.serverPort : ends.clientPort,
+    protocol: UDP,
+    flags: 0,
+    sequence: 0,
+    acknowledgement: 0,
+    headerBytes: 8,
+    payloadBytes,
+    windowBytes: 0,
+    ttl: forward ? 64 : 58,
+    label,
+  });
+  const question = packet(true, startUs, questionBytes);
+  const answered = startUs + roundTripUs * (0.9 + 0.3 * rng.unit());
+  return answerBytes === 0 ? [question] : [question, packet(false, answered, answerBytes)];
+};
