@@ -1,0 +1,282 @@
+/**
+ * Binds the consensus machine to the actor: what its neighbours, peers, disk and timers say becomes its
+ * events, and its effects become asks, frames and io. It decides nothing about agreement itself.
+ */
+import { fromHex, hex } from '#proto/bytes.ts';
+import type { AnchorProof } from '#proto/consensus/anchor.ts';
+import { decodeBlock } from '#proto/consensus/block.ts';
+import { blockOf, decodeCommittedList } from '#proto/consensus/committed.ts';
+import { type Header, ZERO_HASH } from '#proto/consensus/header.ts';
+import { leaderOf } from '#proto/consensus/leader.ts';
+import { decodeTransactions, encodeTransactions } from '#proto/consensus/transaction.ts';
+import type { Crypto } from '#proto/crypto.ts';
+import { unreachable } from '#proto/result.ts';
+import type { Core } from '#runtime/actor.ts';
+import { executor } from '../executor/protocol.ts';
+import type { ReplicaConfig } from './config.ts';
+import {
+  carryOut,
+  EXECUTE_DEADLINE_MS,
+  NEIGHBOUR_DEADLINE_MS,
+  SYNC_BYTES_MAX,
+  send,
+  toAnchor,
+} from './effects.ts';
+import { type Effect, type Event, LIMITS, type Seq } from './machine/events.ts';
+import { step as advance, init } from './machine/machine.ts';
+import { syncReply } from './machine/sync-reply.ts';
+import type { Commands, Fx, Self, State, Status } from './messages.ts';
+
+const HEAD_RETRY_MS = 100;
+
+/** Hands an event to the machine and carries out what it says, in its order. */
+const tell = (state: State, event: Event, fx: Fx, atMs: number): void => {
+  const { machine } = state;
+  if (machine === undefined) return; // before its start the machine hears nothing: peers repeat
+  const effects: Effect[] = [];
+  advance(machine, event, (effect) => effects.push(effect), atMs);
+  for (const effect of effects) carryOut(state, effect, fx, atMs);
+  if (effects.some((effect) => effect.kind === 'count-pending')) {
+    tell(state, { kind: 'txs-ready', count: state.pendingCount }, fx, atMs);
+  }
+};
+
+const begin = (state: State, head: Header, proof: AnchorProof | null, fx: Fx, atMs: number) => {
+  const { opened, config, crypto } = state;
+  const { id, sign, committee, genesis, acceptanceSkewMs, durable, blocks } = opened!;
+  const limits = {
+    ...LIMITS,
+    viewTimeoutStartMs: config.timeoutMs,
+    viewTimeoutMinMs: config.timeoutMinMs,
+    viewTimeoutMaxMs: config.timeoutMaxMs,
+    heartbeatMs: config.heartbeatMs,
+    heartbeatsMissedMax: config.heartbeatsMissedMax,
+    acceptanceSkewMs,
+  };
+  state.machine = init({ self: id, committee, genesis, crypto, sign, limits });
+  state.opened = { ...opened!, blocks: [] };
+  tell(state, { kind: 'start', durable, blocks, head, proof }, fx, atMs);
+  tell(state, { kind: 'txs-ready', count: state.pendingCount }, fx, atMs);
+  fx.signal({ kind: 'ready' });
+};
+
+const askHead = (fx: Fx): void =>
+  fx.ask(executor, { kind: 'head' }, { kind: 'headKnown' }, EXECUTE_DEADLINE_MS);
+
+const headKnown = (
+  state: State,
+  message: Extract<Self, { kind: 'headKnown' }>,
+  fx: Fx,
+  atMs: number,
+) => {
+  const { result } = message;
+  if (!result.ok) return fx.after(HEAD_RETRY_MS, { kind: 'askHead' }, 'head');
+  if (result.value.height === 0) return begin(state, state.opened!.genesis, null, fx, atMs);
+  const question = { fromHeight: result.value.height, maxBlocks: 1, maxBytes: SYNC_BYTES_MAX };
+  fx.ask(
+    executor,
+    { kind: 'read', ...question, waitMs: 0 },
+    { kind: 'headRead' },
+    NEIGHBOUR_DEADLINE_MS,
+  );
+};
+
+const headRead = (
+  state: State,
+  message: Extract<Self, { kind: 'headRead' }>,
+  fx: Fx,
+  atMs: number,
+) => {
+  const { result } = message;
+  const [committed] = result.ok ? decodeCommittedList(result.value.blocks) : [];
+  if (committed === undefined) return fx.after(HEAD_RETRY_MS, { kind: 'askHead' }, 'head');
+  begin(state, blockOf(committed).header, toAnchor(committed.proof), fx, atMs);
+};
+
+const persisted = (state: State, seq: Seq, fx: Fx, atMs: number): void => {
+  state.durableSeq = seq;
+  const free = state.held.filter((held) => held.after <= seq);
+  if (free.length > 0) {
+    state.held.splice(0, state.held.length, ...state.held.filter((held) => held.after > seq));
+    for (const { to, frame } of free) fx.io('send', { to, frame });
+  }
+  tell(state, { kind: 'persisted', seq }, fx, atMs);
+};
+
+const taken = (message: Extract<Self, { kind: 'taken' }>, fx: Fx): void => {
+  const { build, result } = message;
+  // Without an answer of the mempool the leader still proposes: an empty block keeps the chain going.
+  const candidates = result.ok ? result.value.transactions : encodeTransactions([]);
+  fx.ask(
+    executor,
+    {
+      kind: 'build',
+      parentHash: fromHex(build.parentHash),
+      height: build.height,
+      view: build.view,
+      parentView: build.parentView,
+      epoch: build.epoch,
+      timeMs: build.timeMs,
+      proposer: fromHex(build.proposerId),
+      candidates,
+    },
+    { kind: 'built', request: build.request },
+    EXECUTE_DEADLINE_MS,
+  );
+};
+
+const built = (state: State, message: Extract<Self, { kind: 'built' }>, fx: Fx, atMs: number) => {
+  const { request, result } = message;
+  const fail = (reason: string): void =>
+    tell(state, { kind: 'built', request, block: null, reason }, fx, atMs);
+  if (!result.ok) return fail(result.error);
+  if (!result.value.ok) return fail(result.value.reason);
+  const block = decodeBlock(result.value.block);
+  if (!block.ok) throw new Error(`our own executor's block does not decode: ${block.error}`);
+  tell(state, { kind: 'built', request, block: block.value, reason: '' }, fx, atMs);
+};
+
+const executed = (
+  state: State,
+  message: Extract<Self, { kind: 'executed' }>,
+  fx: Fx,
+  atMs: number,
+) => {
+  const { hash, result } = message;
+  const event: Event = result.ok
+    ? {
+        kind: 'executed',
+        hash,
+        outcome: result.value.ok ? 'ok' : 'invalid',
+        stateRoot: hex(result.value.stateRoot),
+        reason: result.value.reason,
+      }
+    : {
+        kind: 'executed',
+        hash,
+        outcome: 'unavailable',
+        stateRoot: ZERO_HASH,
+        reason: result.error,
+      };
+  tell(state, event, fx, atMs);
+};
+
+const committed = (
+  state: State,
+  message: Extract<Self, { kind: 'committed' }>,
+  fx: Fx,
+  atMs: number,
+) => {
+  const { hash, result } = message;
+  const ok = result.ok && result.value.ok;
+  const reason = result.ok ? result.value.reason : result.error;
+  tell(state, { kind: 'committed', hash, ok, reason }, fx, atMs);
+};
+
+const served = (state: State, message: Extract<Self, { kind: 'served' }>, fx: Fx): void => {
+  const { to, fromHeight, result } = message;
+  if (!result.ok) return; // the peer asks another one
+  const chain = decodeCommittedList(result.value.blocks);
+  const reply = syncReply(
+    fromHeight,
+    chain.map((one) => ({ block: blockOf(one), proof: toAnchor(one.proof) })),
+  );
+  send(state, to, reply, undefined, fx);
+};
+
+const status = (state: State, message: Status, fx: Fx): void => {
+  const { machine, opened } = state;
+  const view = machine?.view ?? 0;
+  const leader = opened === undefined ? '' : leaderOf(opened.committee, view);
+  const members = (opened?.committee.validators ?? []).map(({ id, name, weight }) => ({
+    id,
+    name,
+    weight,
+    leader: id === leader,
+    connected: id === opened?.id || state.connected.has(id),
+  }));
+  fx.reply(message.replyTo, {
+    height: machine?.committedHeight ?? 0,
+    view,
+    highQcView: machine?.highQc.view ?? 0,
+    leader: members.find((one) => one.leader)?.name ?? '',
+    peers: state.connected.size,
+    committee: JSON.stringify(members),
+    viewChanges: machine?.viewChanges ?? 0,
+    halted: machine !== undefined && machine.halted !== null,
+  });
+};
+
+const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
+  switch (message.kind) {
+    case 'opened':
+      state.opened = message;
+      return askHead(fx);
+    case 'askHead':
+      return askHead(fx);
+    case 'headKnown':
+      return headKnown(state, message, fx, atMs);
+    case 'headRead':
+      return headRead(state, message, fx, atMs);
+    case 'heard':
+      return tell(
+        state,
+        { kind: 'message', from: message.from, message: message.message },
+        fx,
+        atMs,
+      );
+    case 'peer':
+      if (message.connected) state.connected.add(message.id);
+      else state.connected.delete(message.id);
+      return fx.gauge('peers', state.connected.size);
+    case 'persisted':
+      return persisted(state, message.seq, fx, atMs);
+    case 'timer':
+      return tell(state, { kind: 'timer', id: message.id, view: message.view }, fx, atMs);
+    case 'pending':
+      state.pendingCount = message.count;
+      return tell(state, { kind: 'txs-ready', count: message.count }, fx, atMs);
+    case 'forward':
+      return forward(state, message.transactions, fx);
+    case 'toForward':
+      return message.result.ok ? forward(state, message.result.value.transactions, fx) : undefined;
+    case 'taken':
+      return taken(message, fx);
+    case 'built':
+      return built(state, message, fx, atMs);
+    case 'executed':
+      return executed(state, message, fx, atMs);
+    case 'committed':
+      return committed(state, message, fx, atMs);
+    case 'served':
+      return served(state, message, fx);
+    case 'status':
+      return status(state, message, fx);
+    default:
+      return unreachable(message);
+  }
+};
+
+/** Own admitted transactions, for every peer: whoever leads next has them. */
+const forward = (state: State, transactions: Uint8Array, fx: Fx): void => {
+  const txs = decodeTransactions(transactions);
+  if (!txs.ok) throw new Error(`our own ingest's transactions do not decode: ${txs.error}`);
+  if (txs.value.length > 0) send(state, null, { kind: 'forward', txs: txs.value }, undefined, fx);
+};
+
+/** `crypto` hashes and verifies; the private key's `sign` comes with `opened`. */
+export const createCore = (crypto: Crypto): Core<ReplicaConfig, State, Self, Commands> => ({
+  init: (config) => ({
+    config,
+    crypto,
+    opened: undefined,
+    machine: undefined,
+    durableSeq: 0,
+    held: [],
+    connected: new Set(),
+    proposed: new Map(),
+    pendingCount: 0,
+  }),
+  start: (_state, fx) => fx.io('load', null),
+  step,
+});

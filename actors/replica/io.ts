@@ -1,0 +1,117 @@
+/** The replica's contact with the world: its disk and its peers. Frames are decoded here, once. */
+import { isAbsolute, join } from 'node:path';
+import { crypto, readPrivateKey, readSeed } from '#native/crypto.ts';
+import { readGenesis } from '#native/genesis-file.ts';
+import { fromHex } from '#proto/bytes.ts';
+import { type Committee, committeeOf, validatorId } from '#proto/consensus/committee.ts';
+import { decodeMessage, MESSAGE_BYTES_MAX } from '#proto/consensus/messages.ts';
+import type { Genesis } from '#proto/genesis.ts';
+import { headerOfGenesis } from '#proto/genesis-state.ts';
+import type { Io, IoPort } from '#runtime/actor.ts';
+import { openNetwork, type Peer } from '#runtime/p2p/network.ts';
+import type { ReplicaConfig } from './config.ts';
+import type { Commands, Self } from './messages.ts';
+import { openReplicaStore } from './store.ts';
+
+const committeeAtGenesis = (genesis: Genesis): Committee =>
+  committeeOf(
+    genesis.chainId,
+    0,
+    genesis.validators.map(({ name, publicKey, weight }) => ({
+      name,
+      publicKey: fromHex(publicKey),
+      weight,
+    })),
+    crypto,
+  );
+
+const peersOf = (config: ReplicaConfig, committee: Committee, self: string): readonly Peer[] =>
+  committee.validators
+    .filter(({ id }) => id !== self)
+    .map(({ id, name, publicKey }) => {
+      const address = config.peers[name];
+      if (address === undefined) {
+        throw new Error(`config.peers names no address for validator ${name} of the genesis file`);
+      }
+      return { id, publicKey, address };
+    });
+
+const keyFile = (config: ReplicaConfig, port: IoPort<Self>): string =>
+  isAbsolute(config.key) ? config.key : join(port.node.dataDir, 'keys', config.key);
+
+/** Who this replica is; a key that genesis does not know by this name is refused. */
+const identityOf = (config: ReplicaConfig, port: IoPort<Self>, committee: Committee) => {
+  const file = keyFile(config, port);
+  const pair = readPrivateKey(file);
+  const id = validatorId(pair.publicKey, crypto);
+  const validator = committee.validators.find((one) => one.name === config.name);
+  if (validator?.id !== id) {
+    throw new Error(
+      `${file} is not the key that the genesis file has for validator ${config.name}`,
+    );
+  }
+  return { id, sign: pair.sign, seed: readSeed(file) };
+};
+
+export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
+  const genesis = readGenesis(port.node.genesis);
+  const committee = committeeAtGenesis(genesis);
+  const self = identityOf(config, port, committee);
+  const store = openReplicaStore(join(port.dataDir, 'safety.sqlite'), crypto);
+  const deliver = (message: Self): void => {
+    // Losing the word that a record is durable would stop the replica for good.
+    if (!port.deliver(message)) throw new Error('the mailbox of the replica is full');
+  };
+
+  const network = await openNetwork({
+    seed: self.seed,
+    listen: config.listen,
+    protocol: config.protocol,
+    peers: peersOf(config, committee, self.id),
+    frameBytesMax: MESSAGE_BYTES_MAX,
+    queueFramesMax: config.queueFramesMax,
+    queueBytesMax: config.queueBytesMax,
+    silenceMs: config.heartbeatMs * config.heartbeatsMissedMax,
+    onFrame: (from, bytes) => {
+      const message = decodeMessage(bytes);
+      if (message.ok) return port.deliver({ kind: 'heard', from, message: message.value });
+      port.emit('frames_refused', 1);
+      port.log('warn', 'a peer sent what is no message', { peer: from, reason: message.error });
+      return true;
+    },
+    onPeer: (id, connected) => deliver({ kind: 'peer', id, connected }),
+    onDropped: (id, reason) => {
+      port.emit(`frames_dropped_${reason.replace('-', '_')}`, 1);
+      if (reason === 'refused-peer') port.log('warn', 'a stranger was refused', { peer: id });
+    },
+  });
+
+  return {
+    commands: {
+      load: () =>
+        deliver({
+          kind: 'opened',
+          id: self.id,
+          sign: self.sign,
+          committee,
+          genesis: headerOfGenesis(genesis, crypto),
+          acceptanceSkewMs: genesis.parameters.acceptanceSkewMs,
+          blockTxMax: genesis.parameters.blockTxMax,
+          blockBytesMax: genesis.parameters.blockBytesMax,
+          ...store.load(),
+        }),
+      persist: ({ seq, record, block }) => {
+        store.write(record, block);
+        deliver({ kind: 'persisted', seq });
+      },
+      send: ({ to, frame }) => {
+        if (to === null) network.broadcast(frame);
+        else network.send(to, frame);
+      },
+    },
+    close: async () => {
+      await network.close();
+      store.close();
+    },
+  };
+};
