@@ -22,11 +22,12 @@ export type Parsed<O extends OptionKinds> = {
   readonly positionals: readonly string[];
 };
 
-/** `positionals` names what has to be there; more than these is an error, too. */
+/** `positionals` names what has to be there; more than these and `optional` further ones is an error, too. */
 export const readArguments = <const O extends OptionKinds>(
   args: readonly string[],
   kinds: O,
   positionals: readonly string[],
+  optional = 0,
 ): Result<Parsed<O>, string> => {
   try {
     const parsed = parseArgs({
@@ -37,7 +38,7 @@ export const readArguments = <const O extends OptionKinds>(
     });
     const missing = positionals[parsed.positionals.length];
     if (missing !== undefined) return err(`${missing} is missing`);
-    const extra = parsed.positionals[positionals.length];
+    const extra = parsed.positionals[positionals.length + optional];
     if (extra !== undefined) return err(`unexpected argument ${extra}`);
     return ok({ options: parsed.values as Parsed<O>['options'], positionals: parsed.positionals });
   } catch (fault) {

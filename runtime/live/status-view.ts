@@ -82,7 +82,7 @@ const noticeLines = (now: Snapshot): string[] =>
     );
 
 /** Without control characters (text of a notice may come from traffic) and no longer than the screen. */
-const fit = (line: string, width: number): string => {
+const fitted = (line: string, width: number): string => {
   const clean = line.replaceAll(/\p{C}/gu, ' ');
   return clean.length <= width ? clean : `${clean.slice(0, Math.max(0, width - 1))}…`;
 };
@@ -110,5 +110,5 @@ export const statusLines = (
     ...(notices.length === 0 ? [] : ['', ...notices]),
     '',
     'Ctrl-C stops',
-  ].map((line) => fit(line, width));
+  ].map((line) => fitted(line, width));
 };
