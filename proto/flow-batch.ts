@@ -213,6 +213,9 @@ export const WINDOW = layoutOf({
   failedPairs: 'u32',
   failedPeers: 'u32',
   failedPorts: 'u32',
+  /** The same of TCP alone. */
+  failedTcpPairs: 'u32',
+  failedTcpPorts: 'u32',
   /** Shannon entropy in bits: of peers, of destination ports, of IP lengths (in classes). */
   entropyPeer: 'f32',
   entropyPort: 'f32',

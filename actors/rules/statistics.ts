@@ -48,7 +48,12 @@ const derived: { readonly [name: string]: WindowStatistic } = {
     );
     return begun * get.topPortShare(view, row);
   },
-  /** Failed attempts at the port asked most. A node of a P2P net asks each peer at a port of its own. */
+  /** Hosts asked in vain for each port asked: a node of a P2P net asks each peer at a port of its own. */
+  failedPeersPerPort: (view, row) =>
+    get.failedPairs(view, row) / atLeastOne(get.failedPorts(view, row)),
+  failedTcpPeersPerPort: (view, row) =>
+    get.failedTcpPairs(view, row) / atLeastOne(get.failedTcpPorts(view, row)),
+  /** Failed attempts at the port asked most of late. */
   failedPeersOfTopPort: (view, row) => get.failedPairs(view, row) * get.topPortShare(view, row),
   /** TCP conversations seen from their middle only. */
   tcpStrays: (view, row) =>

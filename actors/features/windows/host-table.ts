@@ -1,5 +1,5 @@
 /**
- * The addresses of one side that are worth remembering: bounded. An address is a candidate first and gets its 12 KiB
+ * The addresses of one side that are worth remembering: bounded. An address is a candidate first and gets its 16 KiB
  * with its third packet, so that a flood of invented sources costs a number each; a full table gives
  * the place of the lightest of a few neighbours (space-saving by sampling, in a fixed order).
  */

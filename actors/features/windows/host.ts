@@ -1,5 +1,5 @@
 /**
- * What is remembered of one address on one side: counters in rings of seconds, sketches, histograms. About 12 KiB,
+ * What is remembered of one address on one side: counters in rings of seconds, sketches, histograms. About 16 KiB,
  * recycled when the address gives way to a heavier one.
  */
 import {
@@ -9,8 +9,11 @@ import {
   type Distinct,
   type Heavy,
   HISTOGRAM_BINS,
+  mark,
   newDistinct,
   newHeavy,
+  pair,
+  unmark,
 } from './sketch.ts';
 
 /** Counters of a bucket, in this order. */
@@ -71,6 +74,8 @@ export type Host = {
   readonly failedPairs: Distinct;
   readonly failedPeers: Distinct;
   readonly failedPorts: Distinct;
+  readonly failedTcpPairs: Distinct;
+  readonly failedTcpPorts: Distinct;
   /** Peers, destination ports, lengths. */
   readonly bins: Float32Array;
   readonly topPeers: Heavy;
@@ -106,6 +111,8 @@ export const newHost = (): Host => ({
   failedPairs: newDistinct(FAILED_PAIR_SLOTS),
   failedPeers: newDistinct(FAILED_SLOTS),
   failedPorts: newDistinct(FAILED_SLOTS),
+  failedTcpPairs: newDistinct(PEER_SLOTS),
+  failedTcpPorts: newDistinct(FAILED_SLOTS),
   bins: new Float32Array(3 * HISTOGRAM_BINS),
   topPeers: newHeavy(HEAVY_PLACES),
   topPeerAddresses: new Uint8Array(16 * HEAVY_PLACES),
@@ -128,6 +135,7 @@ export const recycle = (host: Host, address: Uint8Array): void => {
   host.coarse.stamps.fill(-1);
   for (const slots of [host.peers, host.ports, host.failedPairs]) slots.fill(0);
   for (const slots of [host.failedPeers, host.failedPorts]) slots.fill(0);
+  for (const slots of [host.failedTcpPairs, host.failedTcpPorts]) slots.fill(0);
   host.bins.fill(0);
   for (const heavy of [host.topPeers, host.topPorts, host.topSourcePorts]) clearHeavy(heavy);
   host.topPeerAddresses.fill(0);
@@ -154,6 +162,39 @@ export const bucketAt = (ring: Ring, stamp: number, timeUs: number): number => {
     if (timeUs > (ring.lastUs[bucket] ?? 0)) ring.lastUs[bucket] = timeUs;
   }
   return offset;
+};
+
+/** An attempt of the host at (peer, port) has failed as far as anybody knows; hashes, second of capture time. */
+export const markFailure = (
+  host: Host,
+  peerHash: number,
+  portHash: number,
+  tcp: boolean,
+  second: number,
+): void => {
+  const pairHash = pair(peerHash, portHash);
+  mark(host.failedPairs, pairHash, second);
+  mark(host.failedPeers, peerHash, second);
+  mark(host.failedPorts, portHash, second);
+  if (!tcp) return;
+  mark(host.failedTcpPairs, pairHash, second);
+  mark(host.failedTcpPorts, portHash, second);
+};
+
+/** It was answered after all. */
+export const unmarkFailure = (
+  host: Host,
+  peerHash: number,
+  portHash: number,
+  tcp: boolean,
+): void => {
+  const pairHash = pair(peerHash, portHash);
+  unmark(host.failedPairs, pairHash);
+  unmark(host.failedPeers, peerHash);
+  unmark(host.failedPorts, portHash);
+  if (!tcp) return;
+  unmark(host.failedTcpPairs, pairHash);
+  unmark(host.failedTcpPorts, portHash);
 };
 
 export type Sums = { readonly values: Float64Array; firstUs: number; lastUs: number };

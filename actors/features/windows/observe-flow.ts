@@ -1,9 +1,9 @@
 /** What one finished flow adds to the windows, where flows are all there is: at the time of its first packet. */
 import { F, FLOW, flowHandshake, vectorAt } from '#proto/flow-batch.ts';
-import { C, type Host } from './host.ts';
+import { C, type Host, markFailure } from './host.ts';
 import { keyOf } from './host-table.ts';
 import { isGroup } from './observe.ts';
-import { add, HISTOGRAM_BINS, hashAddress, mark, mix, pair } from './sketch.ts';
+import { add, HISTOGRAM_BINS, hashAddress, mark, mix } from './sketch.ts';
 import { advance, burst, open, plus, type Windows } from './windows.ts';
 
 const TCP = 6;
@@ -137,9 +137,7 @@ export const observeFlow = (
     count(windows, beginner, facts, second);
     countPeer(beginner, destination, peerHash, second);
     if (facts.failed && !group) {
-      mark(beginner.failedPairs, pair(peerHash, facts.port), second);
-      mark(beginner.failedPeers, peerHash, second);
-      mark(beginner.failedPorts, mix(facts.port), second);
+      markFailure(beginner, peerHash, mix(facts.port), facts.protocol === TCP, second);
     }
     burst(windows, 'source', beginner);
   }

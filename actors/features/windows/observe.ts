@@ -1,9 +1,9 @@
 /** What one packet adds to the windows: volume to its sender and receiver, connections to who began them. */
 import { PACKET, PACKET_MARK, TCP_FLAG } from '#proto/flow-batch.ts';
 import { follow, type Turn } from './connections.ts';
-import { C, type Host } from './host.ts';
+import { C, type Host, markFailure, unmarkFailure } from './host.ts';
 import { type HostKey, keyOf } from './host-table.ts';
-import { add, HISTOGRAM_BINS, hashAddress, mark, mix, pair, unmark } from './sketch.ts';
+import { add, HISTOGRAM_BINS, hashAddress, mark, mix } from './sketch.ts';
 import { advance, burst, open, plus, type Windows } from './windows.ts';
 
 const TCP = 6;
@@ -126,17 +126,12 @@ const countFailure = (
   port: number,
 ): void => {
   const { second, protocol } = windows.segment;
-  const pairHash = pair(peerHash, port);
   const portHash = mix(port);
   // What a reflector is made to send is no attempt of its own.
   if ((turn.attempt && !isReflection(windows)) || turn.refused) {
-    mark(host.failedPairs, pairHash, second);
-    mark(host.failedPeers, peerHash, second);
-    mark(host.failedPorts, portHash, second);
+    markFailure(host, peerHash, portHash, protocol === TCP, second);
   } else if (turn.completed || (turn.answered && (protocol !== TCP || turn.fromInitiator))) {
-    unmark(host.failedPairs, pairHash);
-    unmark(host.failedPeers, peerHash);
-    unmark(host.failedPorts, portHash);
+    unmarkFailure(host, peerHash, portHash, protocol === TCP);
   }
 };
 

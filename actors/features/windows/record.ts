@@ -74,6 +74,8 @@ export const writeWindow = (
     set.failedPairs(view, row, distinct(host.failedPairs, fromSecond));
     set.failedPeers(view, row, distinct(host.failedPeers, fromSecond));
     set.failedPorts(view, row, distinct(host.failedPorts, fromSecond));
+    set.failedTcpPairs(view, row, distinct(host.failedTcpPairs, fromSecond));
+    set.failedTcpPorts(view, row, distinct(host.failedTcpPorts, fromSecond));
   }
   set.authPort(view, row, host.authPort);
   set.entropyPeer(view, row, entropyBits(host.bins, 0));

@@ -1,6 +1,6 @@
 /** What the windows count apart, and how much they may remember. */
 export type WindowSettings = {
-  /** Addresses remembered on each side, about 12 KiB each. */
+  /** Addresses remembered on each side, about 16 KiB each. */
   readonly hostsMax: number;
   /** Conversations followed, 29 bytes each. */
   readonly connectionsMax: number;
