@@ -1,7 +1,8 @@
 /**
- * Scores finished flows with one model and answers each batch to the ensemble, in the order of the batches. It
- * abstains where the model knows nothing (windows, flows of other protocols or of one packet, vectors that are
- * not finite) and on a whole batch when the run fails, is late, or too many batches wait.
+ * Scores finished flows with one model and answers each batch to the ensemble, in the order of the
+ * batches. It abstains where the model knows nothing (windows, flows of other protocols or of one
+ * packet, vectors that are not finite) and on a whole batch when the run fails, is late, or too
+ * many batches wait.
  */
 
 import { ensemble } from '#actors/ensemble/protocol.ts';
@@ -20,7 +21,9 @@ export type Self =
   | MessagesTo<typeof ml>
   /** The model is open and has answered a probe. */
   | { readonly kind: 'opened'; readonly manifest: Manifest; readonly model: ModelEntry }
-  /** One score a row of the selection; `vectors` holds those that need reasons, in the same order. */
+  /**
+   * One score a row of the selection; `vectors` holds those that need reasons, in the same order.
+   */
   | {
       readonly kind: 'scored';
       readonly ticket: number;
@@ -33,7 +36,10 @@ export type Self =
 
 export type Commands = {
   describe: Record<never, never>;
-  /** Scores `rows` of `vectors`, one run at a time; copies out the vectors scored `explainFrom` or more. */
+  /**
+   * Scores `rows` of `vectors`, one run at a time; copies out the vectors scored `explainFrom` or
+   * more.
+   */
   score: {
     readonly ticket: number;
     readonly vectors: Uint8Array;
@@ -65,7 +71,10 @@ export type State = {
   explain: Explainer | undefined;
   epoch: number;
   tickets: number;
-  /** Runs handed to io that have not come back, late ones included: what bounds the shared memory held. */
+  /**
+   * Runs handed to io that have not come back, late ones included: what bounds the shared memory
+   * held.
+   */
   running: number;
   /** Oldest first; told to the ensemble from the front, so that batches keep their order. */
   pending: Pending[];

@@ -1,4 +1,7 @@
-/** The ONNX session: one run at a time, in native custody, so that nobody ends the thread in the middle. */
+/**
+ * The ONNX session: one run at a time, in native custody, so that nobody ends the thread in the
+ * middle.
+ */
 import { floatsOf } from '#proto/flow-batch.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { MlConfig } from './config.ts';

@@ -1,6 +1,6 @@
 /**
- * What stands beside the models: their hashes, shapes, masks, what they were trained on and what they know.
- * Written by training/train.py; a model that does not agree with it is refused.
+ * What stands beside the models: their hashes, shapes, masks, what they were trained on and what
+ * they know. Written by training/train.py; a model that does not agree with it is refused.
  */
 import { z } from 'zod';
 import { FEATURE_COUNT, FEATURE_NAMES } from '#proto/features.ts';
@@ -27,7 +27,12 @@ const modelEntry = z.object({
   }),
   output: z.object({ name: z.string(), columns: z.literal(1), type: z.literal('float32') }),
   /** Flows outside of this were not among the training data: the engine abstains on them. */
-  knows: z.object({ protocols: z.array(z.int().min(0).max(255)), packetsMin: z.int().min(1) }),
+  knows: z.object({
+    protocols: z.array(z.int().min(0).max(255)),
+    packetsMin: z.int().min(1),
+    /** Payload of the initiator. */
+    forwardPayloadMinBytes: z.number().min(0),
+  }),
   masked: z.array(z.string()),
   evaluationOnly: z.boolean(),
 });

@@ -1,6 +1,9 @@
 import { address, bool, shared, u32 } from '#runtime/actor.ts';
 
-/** The machine-learning engine: scores finished flows with an ONNX model. Answers each batch to the ensemble. */
+/**
+ * The machine-learning engine: scores finished flows with an ONNX model. Answers each batch to the
+ * ensemble.
+ */
 export const ml = address('ml', {
   /** `vectors` Float32 flows x 79, `columns` flows x FLOW, `aggregates` windows x WINDOW. */
   batch: {

@@ -1,6 +1,7 @@
 /**
- * Why a flow got its score, as far as a forest can say cheaply: the model and its cut, and the features that stand
- * furthest from the median of benign training flows, in robust deviations of the logarithm.
+ * Why a flow got its score, as far as a forest can say cheaply: the model and its cut, and the
+ * features that stand furthest from the median of benign training flows, in robust deviations of
+ * the logarithm.
  */
 import { FEATURE_COUNT, FEATURE_NAMES } from '#proto/features.ts';
 import type { Manifest, ModelEntry } from './manifest.ts';

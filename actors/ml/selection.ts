@@ -1,5 +1,5 @@
 /** Which flows of a batch a model may be asked about. */
-import { FEATURE_COUNT, FLOW, isVector, vectorAt } from '#proto/flow-batch.ts';
+import { F, FEATURE_COUNT, FLOW, isVector, vectorAt } from '#proto/flow-batch.ts';
 import type { ModelEntry } from './manifest.ts';
 
 export type Selection = {
@@ -21,14 +21,16 @@ export const select = (
   let count = 0;
   let broken = 0;
   for (let row = 0; row < flows; row += 1) {
-    const known =
-      FLOW.get.packets(columns, row) >= knows.packetsMin &&
-      knows.protocols.includes(FLOW.get.protocol(columns, row));
-    if (!known) continue;
-    if (!isVector(vectorAt(vectors, row))) {
+    const vector = vectorAt(vectors, row);
+    if (!isVector(vector)) {
       broken += 1;
       continue;
     }
+    const known =
+      FLOW.get.packets(columns, row) >= knows.packetsMin &&
+      knows.protocols.includes(FLOW.get.protocol(columns, row)) &&
+      (vector[F.totlen_fwd_pkts] ?? 0) >= knows.forwardPayloadMinBytes;
+    if (!known) continue;
     rows[count] = row;
     count += 1;
   }

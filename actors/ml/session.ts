@@ -15,7 +15,9 @@ const PROBE_ROWS = 2;
 export type OpenModel = {
   readonly manifest: Manifest;
   readonly model: ModelEntry;
-  /** Scores of row-major Float32 rows x 79, 0..1. One run at a time; rejects when the runtime fails. */
+  /**
+   * Scores of row-major Float32 rows x 79, 0..1. One run at a time; rejects when the runtime fails.
+   */
   readonly run: (vectors: Float32Array) => Promise<Float32Array>;
   readonly close: () => Promise<void>;
 };
@@ -54,8 +56,8 @@ const sessionOf = async (folder: string, bytes: Buffer, model: ModelEntry) => {
 };
 
 /**
- * Reads `<folder>/manifest.json`, opens the named model and lets it answer a probe. Throws ModelRefused when hash,
- * inputs, outputs or the shape of the answer are not those of the manifest.
+ * Reads `<folder>/manifest.json`, opens the named model and lets it answer a probe. Throws
+ * ModelRefused when hash, inputs, outputs or the shape of the answer are not those of the manifest.
  */
 export const openModel = async (
   folder: string,

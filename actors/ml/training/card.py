@@ -19,12 +19,13 @@ def model_card(manifest: dict) -> str:
     return f"""# Model card: ddos
 
 Written by `actors/ml/training/train.py`; do not edit. Shares are given with their 95 % Wilson interval and
-counts. With about 2,250 benign flows that are scored, no false-positive rate below 0.2 % is resolved.
+counts. With about 2,000 benign flows that are scored, no false-positive rate below 0.2 % is resolved.
 
 - **What it says**: the calibrated probability, 0..1, that a finished flow is denial of service. 0.70 is the cut of
   the ensemble, 0.90 what an engine needs that stands alone.
-- **What it does not know**: everything but TCP flows of at least 2 packets; it abstains there. It has seen four HTTP
-  tools against one server on one day, no flow of one packet, no UDP, no amplification.
+- **What it does not know**: everything but TCP flows of at least {deployed['knows']['packetsMin']} packets whose
+  initiator sent at least {deployed['knows']['forwardPayloadMinBytes']} bytes; it abstains there. It has seen four HTTP
+  tools against one server on one day, no flow of one packet, no half-open connection, no UDP, no amplification.
 - **Model**: LightGBM {training['packages']['lightgbm']}, {training['trees']} trees of at most
   {training['parameters']['num_leaves']} leaves, extremely randomised; {deployed['file']}, SHA-256
   `{deployed['sha256']}`.

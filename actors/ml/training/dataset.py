@@ -13,6 +13,10 @@ BENIGN = "BENIGN"
 SIDE_COLUMNS = 8
 FEATURE_COUNT = 79
 
+# What the model may be asked about: no attack that it learns from lies outside. Connections without a request
+# (scans, floods of SYN, keep-alive probes of one byte) are nothing that it could have learned about.
+KNOWS = dict(protocols=[6], packetsMin=2, forwardPayloadMinBytes=4)
+
 # Ports name the service that was attacked, not the attack; the subflow columns of the data are broken
 # (floor(total / packets) in every row); the protocol is constant among the rows that are scored.
 ALWAYS_MASKED = (
@@ -34,7 +38,7 @@ class Flows:
     day: np.ndarray
     weight: np.ndarray
     group: np.ndarray
-    scored: np.ndarray  # the model has an opinion: TCP, at least 2 packets
+    scored: np.ndarray  # the model has an opinion, see KNOWS
     files: dict[str, str]  # name -> SHA-256
     rows_read: int
 
@@ -73,6 +77,8 @@ def load(folder: Path) -> Flows:
     return Flows(
         names=names, x=x, label=table.label.to_numpy(str), day=table.day.to_numpy(str),
         weight=weight, group=pair_hour.to_numpy(str),
-        scored=(x[:, names.index("protocol")] == 6) & (packets >= 2),
+        scored=np.isin(x[:, names.index("protocol")], KNOWS["protocols"])
+        & (packets >= KNOWS["packetsMin"])
+        & (x[:, names.index("totlen_fwd_pkts")] >= KNOWS["forwardPayloadMinBytes"]),
         files=files, rows_read=len(key),
     )

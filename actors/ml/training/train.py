@@ -16,8 +16,10 @@ import onnxruntime
 
 import evaluate as ev
 from card import model_card
-from dataset import BENIGN, CLASSES, FEATURE_COUNT, Flows, load
-from model import ATTACK_PRIOR, PARAMETERS, TREES, left_out_margins, platt, score, training_rows, fit
+from dataset import BENIGN, CLASSES, FEATURE_COUNT, KNOWS, Flows, load
+from model import (
+    ATTACK_PRIOR, PARAMETERS, TREES, fit, left_out_margins, platt, score, training_rows,
+)
 from onnx_export import export, round_down
 
 PACKAGES = ("lightgbm", "numpy", "onnx", "onnxruntime", "pandas")
@@ -78,7 +80,7 @@ def entry(flows: Flows, columns, name, file, model: bytes, rows, calibration, **
         sha256=hashlib.sha256(model).hexdigest(), threat="ddos", threshold=ev.CUT,
         input=dict(name="features", columns=FEATURE_COUNT, type="float32"),
         output=dict(name="score", columns=1, type="float32"),
-        knows=dict(protocols=[6], packetsMin=2),
+        knows=KNOWS,
         masked=[n for i, n in enumerate(flows.names) if i not in columns],
         calibration=dict(kind="platt", scale=calibration[0], offset=calibration[1],
                          attackPrior=ATTACK_PRIOR),
@@ -91,7 +93,6 @@ def main() -> None:
     options.add_argument("--data", type=Path, required=True, help="folder of the labelled flow files")
     options.add_argument("--out", type=Path, required=True, help="folder of the models")
     options.add_argument("--seed", type=int, default=7)
-    options.add_argument("--parity", type=Path, help="where to write the parity vectors (JSON)")
     given = options.parse_args()
     flows, seed = load(given.data), given.seed
     columns = flows.columns(MASK)
@@ -142,10 +143,11 @@ def main() -> None:
     )
     (given.out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     (given.out / "ddos.md").write_text(model_card(manifest))
-    if given.parity is not None:
-        text = json.dumps(dict(model=models[0]["sha256"], vectors=[[float(v) for v in row] for row in vectors],
-                               scores=[float(s) for s in expected]))
-        given.parity.write_text(text + "\n")
+    parity = dict(
+        model=models[0]["sha256"], vectors=[[float(v) for v in row] for row in vectors],
+        scores=[float(s) for s in expected],
+    )
+    (given.out / "parity.json").write_text(json.dumps(parity) + "\n")
     for attack in attacks:
         print(attack["held_out"], "TPR", attack["tpr"]["rate"], "FPR", attack["fpr_scored"]["rate"])
 
