@@ -1,0 +1,7 @@
+import { ensemble } from '#actors/ensemble/protocol.ts';
+import { defineActor } from '#runtime/actor.ts';
+import { config } from './config.ts';
+import { core } from './core.ts';
+import { math } from './protocol.ts';
+
+export default defineActor({ self: math, config, core, sends: [ensemble] });
