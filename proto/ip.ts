@@ -64,6 +64,10 @@ export const familyOf = ({ address, bits }: Cidr): CidrFamily =>
     ? { family: 4, prefix: bits - MAPPED_PREFIX }
     : { family: 6, prefix: bits };
 
+/** An IPv6 network so wide that every IPv4 address, mapped, lies in it. */
+export const holdsAllV4 = (cidr: Cidr): boolean =>
+  cidr.bits < MAPPED_PREFIX && contains(cidr, mapped([0, 0, 0, 0]));
+
 /** The one spelling: dotted quad for IPv4 (mapped as well), RFC 5952 for IPv6. */
 export const formatIp = (address: Address): string =>
   isV4(address) ? [...address.subarray(12)].join('.') : formatV6(address);

@@ -1,7 +1,16 @@
 /** The safety rules for enforcement that every validator repeats (ENFORCEMENT.md, "Safety"). For a
  * policy of an operator they decide whether it may stand in a block; for a policy that is derived
  * from an anomaly, whether it comes to be. */
-import { type Cidr, familyOf, formatCidr, hostCidr, overlaps, parseCidr, parseIp } from './ip.ts';
+import {
+  type Cidr,
+  familyOf,
+  formatCidr,
+  holdsAllV4,
+  hostCidr,
+  overlaps,
+  parseCidr,
+  parseIp,
+} from './ip.ts';
 import type { PolicyRule, PolicyTarget } from './policy-rule.ts';
 import { err, ok, type Result } from './result.ts';
 
@@ -86,7 +95,7 @@ const targetProblem = (rule: PolicyRule, limits: GuardrailLimits) => {
   const allowed = allowedNetworks(rule);
   for (const network of networks) {
     const shortest = shortestPrefix(network, rule, limits);
-    if (familyOf(network).prefix < shortest) {
+    if (familyOf(network).prefix < shortest || holdsAllV4(network)) {
       return broken('prefix-too-wide', `${formatCidr(network)} is wider than /${shortest}`);
     }
     const sacred = limits.neverBlock.find((entry) => overlaps(entry, network));
