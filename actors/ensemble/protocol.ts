@@ -15,6 +15,8 @@ export const ensemble = address('ensemble', {
     vectors: shared,
     columns: shared,
     aggregates: shared,
+    /** What is read in this epoch, `kind:base name` or the kind alone: `pcap:scan.pcap.gz`, `synthetic`. */
+    capture: str,
     end: bool,
   },
   /**

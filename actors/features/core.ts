@@ -47,6 +47,7 @@ export type State = {
   readonly meter: Meter;
   readonly windows: Windows;
   epoch: number;
+  capture: string;
   /** Of the newest output batch of this epoch; 0 = none yet. */
   seq: number;
   /** Of windows.dropped and windows.late, what has been reported. */
@@ -89,7 +90,7 @@ const send = (state: State, flows: FlowBatch, end: boolean, fx: Fx): void => {
     end,
   } as const;
   // The ensemble first: it must know a batch before the first verdict on it.
-  fx.tell(ensemble, batch);
+  fx.tell(ensemble, { ...batch, capture: state.capture });
   fx.tell(rules, batch);
   fx.tell(math, batch);
   fx.tell(ml, batch);
@@ -121,6 +122,7 @@ const isCurrent = (state: State, message: Self, fx: Fx): boolean => {
     state.meter.reset();
     resetWindows(state.windows);
     state.epoch = message.epoch;
+    state.capture = message.capture;
     state.seq = 0;
   }
   return true;
@@ -177,6 +179,7 @@ export const core: Core<FeaturesConfig, State, Self> = {
     meter: createMeter(config),
     windows: createWindows({ ...WINDOW_DEFAULTS, ...config.windows }),
     epoch: 0,
+    capture: '',
     seq: 0,
     dropped: 0,
     late: 0,

@@ -4,7 +4,7 @@ import { gunzipSync } from 'node:zlib';
 import { config } from '#actors/features/config.ts';
 import { createMeter, type FlowBatch } from '#actors/features/meter/meter.ts';
 import { type CaptureCounts, captureReader } from '#actors/telemetry/capture/reader.ts';
-import { FEATURE_COUNT, FLOW, recordsOf } from '#proto/flow-batch.ts';
+import { BATCH_MAX, FEATURE_COUNT, FLOW, recordsOf } from '#proto/flow-batch.ts';
 
 export type MeteredFlow = {
   readonly source: string;
@@ -47,7 +47,7 @@ export type Metered = { readonly flows: MeteredFlow[]; readonly counts: CaptureC
 
 /** Meters a whole capture given as bytes (a file that was read, or one built in a test). */
 export const meterBytes = (bytes: Uint8Array, settings: object = {}): Metered => {
-  const reader = captureReader(0);
+  const reader = captureReader(0, BATCH_MAX);
   const meter = createMeter(config.parse(settings));
   const batches: FlowBatch[] = [];
   const packets = reader.push(bytes);

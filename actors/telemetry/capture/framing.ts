@@ -3,7 +3,7 @@
  * byte orders) and pcapng (draft-ietf-opsawg-pcapng). Pull: append chunks, take frames until it needs more.
  */
 import { pcapngFraming } from './pcapng.ts';
-import { append, type ByteQueue, byteQueue, unread } from './queue.ts';
+import { type ByteQueue, byteQueue, unread } from './queue.ts';
 
 /** One captured frame: bytes data[at, at + captured). Reused by the next one. */
 export type Frame = {
@@ -31,6 +31,8 @@ export type Taken =
 export type Framing = {
   readonly queue: ByteQueue;
   take(frame: Frame): Taken;
+  /** The first 4 bytes are those of a capture. */
+  begins(): boolean;
 };
 
 /** Longest frame that is believed: MAXIMUM_SNAPLEN of libpcap. */
@@ -92,24 +94,30 @@ const pcapFraming = (queue: ByteQueue, { little, nanos }: Magic): ((frame: Frame
   };
 };
 
+const SECTION_MAGIC = 0x0a0d0d0a;
+
 /** Begins with the first bytes of a file, which say what it is. */
 export const framing = (): Framing => {
   const queue = byteQueue();
   let take: ((frame: Frame) => Taken) | undefined;
+  const begins = (): boolean => {
+    if (unread(queue) < 4) return false;
+    const magic = queue.view.getUint32(queue.start, true);
+    return magic === SECTION_MAGIC || pcapMagic(magic) !== undefined;
+  };
   return {
     queue,
+    begins,
     take: (frame) => {
       if (take === undefined) {
         if (unread(queue) < 4) return 'more';
         const magic = queue.view.getUint32(queue.start, true);
         const classic = pcapMagic(magic);
         if (classic !== undefined) take = pcapFraming(queue, classic);
-        else if (magic === 0x0a0d0d0a) take = pcapngFraming(queue);
+        else if (magic === SECTION_MAGIC) take = pcapngFraming(queue);
         else return 'not-a-capture';
       }
       return take(frame);
     },
   };
 };
-
-export { append, unread };

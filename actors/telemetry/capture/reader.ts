@@ -1,8 +1,9 @@
 /** Chunks of one capture file in, batches of PACKET records out, with a count of everything that was there. */
-import { BATCH_MAX, PACKET } from '#proto/flow-batch.ts';
+import { PACKET } from '#proto/flow-batch.ts';
 import { readDatagram } from './datagram.ts';
-import { append, framing, newFrame, unread } from './framing.ts';
+import { framing, newFrame } from './framing.ts';
 import { CUT, datagramOffset, LINKS, NOT_IP } from './link.ts';
+import { append, unread } from './queue.ts';
 
 export type CaptureCounts = {
   /** Packets in the file, as any reader of captures counts them. */
@@ -34,19 +35,20 @@ const { offset: P } = PACKET;
 
 export const captureReader = (
   fileIndex: number,
+  batchMax: number,
   onMalformed: (packet: Malformed) => void = () => undefined,
 ): CaptureReader => {
   const frames = framing();
   const frame = newFrame();
   const counts: CaptureCounts = { packets: 0, notIp: 0, malformed: 0, unknownLink: -1 };
   let state: ReaderState = 'reading';
-  let bytes = new Uint8Array(PACKET.size * BATCH_MAX);
+  let bytes = new Uint8Array(PACKET.size * batchMax);
   let view = new DataView(bytes.buffer);
   let count = 0;
 
   const cut = (): Batch => {
     const batch = { count, bytes: bytes.subarray(0, count * PACKET.size) };
-    bytes = new Uint8Array(PACKET.size * BATCH_MAX);
+    bytes = new Uint8Array(PACKET.size * batchMax);
     view = new DataView(bytes.buffer);
     count = 0;
     return batch;
@@ -87,7 +89,7 @@ export const captureReader = (
         counts.packets += 1;
         malformed();
       } else state = taken;
-      if (count === BATCH_MAX) batches.push(cut());
+      if (count === batchMax) batches.push(cut());
     }
     return batches;
   };

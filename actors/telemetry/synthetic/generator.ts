@@ -1,5 +1,5 @@
 /** Endless made-up traffic as PACKET records, a function of the seed and of time alone. */
-import { BATCH_MAX, PACKET } from '#proto/flow-batch.ts';
+import { PACKET } from '#proto/flow-batch.ts';
 import type { SyntheticConfig } from '../config.ts';
 import { attackPackets, ROUND, ROUND_S } from './attacks.ts';
 import { PACKETS_PER_VISIT, visit } from './benign.ts';
@@ -7,8 +7,8 @@ import { type Random, random } from './random.ts';
 import type { Planned } from './session.ts';
 
 export type Generator = {
-  /** Packets due until `untilUs`, at most BATCH_MAX of them; fewer than that means that all were given. */
-  take(untilUs: number): { readonly count: number; readonly bytes: Uint8Array };
+  /** Packets due until `untilUs`, at most `countMax`; fewer than that means that all were given. */
+  take(untilUs: number, countMax: number): { readonly count: number; readonly bytes: Uint8Array };
 };
 
 /** Packets planned ahead, the earliest on top: a binary heap. */
@@ -102,12 +102,12 @@ export const generator = (config: SyntheticConfig, startUs: number): Generator =
     }
   };
   return {
-    take: (untilUs) => {
+    take: (untilUs, countMax) => {
       planUntil(untilUs);
-      const bytes = new Uint8Array(BATCH_MAX * SIZE);
+      const bytes = new Uint8Array(countMax * SIZE);
       const view = new DataView(bytes.buffer);
       let count = 0;
-      while (count < BATCH_MAX && heap.length > 0 && heap[0]!.timeUs <= untilUs) {
+      while (count < countMax && heap.length > 0 && heap[0]!.timeUs <= untilUs) {
         number += 1;
         write(view, count, pop(heap), number);
         count += 1;

@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { openStore } from '#native/store.ts';
+import type { Io, IoPort } from '#runtime/actor.ts';
+import type { SourceConfig, TelemetryConfig } from './config.ts';
+import type { Commands, Self } from './core.ts';
+import { isPacked, type SourceFile } from './files.ts';
+import type { LabelTable } from './flows/reader.ts';
+import { type FileSource, usableFiles } from './inspect.ts';
+import { afterFile, nextPosition, type Position, parsePosition } from './position.ts';
+import { fileReading, noReading, type Reading, syntheticReading } from './reading.ts';
+
+const MIGRATIONS = ['CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT)'];
+
+/** The durable position: what `save` has taken survives kill -9. */
+const positionStore = (dataDir: string) => {
+  const store = openStore(path.join(dataDir, 'position.db'), { migrations: MIGRATIONS });
+  const read = store.statement<[], { value: string }>('SELECT value FROM position WHERE id = 1');
+  const write = store.statement<[string]>('INSERT OR REPLACE INTO position VALUES (1, ?)');
+  return {
+    load: (): Position | undefined => parsePosition(read.get()?.value),
+    save: (position: Position): void => {
+      write.run(JSON.stringify(position));
+    },
+    close: store.close,
+  };
+};
+
+const nameOf = (source: SourceConfig): string =>
+  source.kind === 'pcap' || source.kind === 'flows'
+    ? `${source.kind}:${path.resolve(source.path)}`
+    : source.kind;
+
+/** What an epoch reads, for evidence and for those who watch: no folders. */
+const captureOf = (source: SourceConfig, file: SourceFile | undefined): string =>
+  file === undefined ? source.kind : `${source.kind}:${file.name}`;
+
+const filesOf = (source: FileSource, port: IoPort<Self>): readonly SourceFile[] => {
+  const usable = usableFiles(source);
+  if (!usable.ok) throw new Error(`telemetry source: ${usable.error}`);
+  for (const skipped of usable.value.skipped) port.log('warn', `left out: ${skipped}`);
+  return usable.value.files;
+};
+
+const isOfFiles = (source: SourceConfig): source is FileSource =>
+  source.kind === 'pcap' || source.kind === 'flows';
+
+export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
+  const { source } = config;
+  const store = positionStore(port.dataDir);
+  const runStartMs = port.now() - process.uptime() * 1000;
+  const labels: LabelTable = [];
+  const files = isOfFiles(source) ? filesOf(source, port) : [];
+  let position: Position | undefined;
+  let reading: Reading = noReading();
+
+  const open = (at: Position): Reading => {
+    if (source.kind === 'none' || at.complete) return noReading();
+    if (source.kind === 'synthetic') return syntheticReading(source, config, () => port.now());
+    const file = files[at.done.length];
+    if (file === undefined) return noReading();
+    port.log('info', 'reading', { file: file.path, epoch: at.epoch });
+    const { batchMax } = config;
+    return fileReading(source.kind, file, isPacked(file), at.done.length, batchMax, labels, port);
+  };
+  const deliver = (message: Self): void => {
+    if (!port.deliver(message))
+      throw new Error('the mailbox of telemetry is full of its own batches');
+  };
+  return {
+    commands: {
+      begin: () => {
+        reading.close();
+        position = nextPosition(store.load(), nameOf(source), files, runStartMs);
+        store.save(position);
+        reading = open(position);
+        const { epoch, complete } = position;
+        const capture = captureOf(source, files[position.done.length] ?? files.at(-1));
+        deliver({ kind: 'began', epoch, capture, complete });
+      },
+      next: async ({ epoch }) => {
+        const from = reading;
+        const { batch, fileEnd } = await from.next();
+        if (from !== reading) return;
+        const isLast = (position?.done.length ?? 0) + 1 >= files.length;
+        deliver({ kind: 'read', epoch, batch, fileEnd, end: fileEnd && isLast });
+      },
+      settle: ({ epoch }) => {
+        if (position === undefined || position.epoch !== epoch) return;
+        position = afterFile(position, files);
+        store.save(position);
+        port.emit('files_settled', 1);
+        deliver({ kind: 'settled', epoch, more: !position.complete });
+      },
+    },
+    close: () => {
+      reading.close();
+      store.close();
+    },
+  };
+};
