@@ -36,6 +36,7 @@ export type Event =
   /** `from` is the validator whose authenticated channel it came by. */
   | { readonly kind: 'message'; readonly from: HashHex; readonly message: Message }
   | { readonly kind: 'timer'; readonly id: TimerId; readonly view: number }
+  /** All records up to seq are on disk. */
   | { readonly kind: 'persisted'; readonly seq: Seq }
   /** How many admitted transactions the mempool holds that no committed block includes; 0 clears it. */
   | { readonly kind: 'txs-ready'; readonly count: number }
@@ -93,7 +94,7 @@ export type Note =
   | { readonly name: 'rejected'; readonly from: HashHex; readonly reason: string };
 
 export type Effect =
-  /** Stores block (if any), then record, atomically and fsynced; answered by `persisted`, in order. */
+  /** Stores block (if any), then record, atomically and fsynced; answered by `persisted`. */
   | {
       readonly kind: 'persist';
       readonly seq: Seq;

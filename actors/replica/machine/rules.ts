@@ -46,8 +46,6 @@ export type Rules = {
   afterVote(safety: Safety, ballot: Ballot): Safety;
   mayTimeout(safety: Safety, view: number, highQcView: number): boolean;
   afterTimeout(safety: Safety, view: number): Safety;
-  /** The QC that a timeout claims as the newest known. */
-  claimed(highQc: Qc, genesisQc: Qc): Qc;
   mayPropose(view: number, safety: Safety, lastProposalView: number): boolean;
   commits(anchor: Placed, next: Placed): boolean;
   /** What a message that shows an own signature waits for. */
@@ -78,8 +76,6 @@ export const RULES: Rules = {
     lastActedView: Math.max(safety.lastActedView, view),
     lockedView: safety.lockedView,
   }),
-
-  claimed: (highQc) => highQc,
 
   mayPropose: (view, safety, lastProposalView) =>
     view > lastProposalView && view > safety.lastActedView,

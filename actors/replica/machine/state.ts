@@ -24,7 +24,7 @@ export type Node = {
   execution: Execution;
 };
 
-/** The valid proposal of the current view. */
+/** The proposal of the current view that came last. */
 export type Candidate = { readonly hash: HashHex; readonly ballot: Ballot };
 
 /** What a peer was heard to say, by signer; newest views only. */
@@ -39,15 +39,28 @@ export type Peer = {
   committedHeight: number;
   heardAtMs: number;
   suspected: boolean;
-  servedAtMs: number;
+  /** Requests answered since the last own heartbeat. */
+  served: number;
 };
 
+/** The block whose lack stops us, and the height from which a peer was asked for committed ones. */
 export type Fetch = {
-  /** The block whose lack stops us. */
   readonly hash: HashHex;
   readonly peer: HashHex;
   readonly fromHeight: number;
 };
+
+/** The block that is being built here, and what it will rest on. */
+export type Building = {
+  readonly build: BuildRequest;
+  readonly qc: Qc;
+  readonly tc: Tc | null;
+  /** Transactions were announced after the request: an empty block says nothing about them. */
+  newsSince: boolean;
+  failed: boolean;
+};
+
+export type IdentifiedHeight = { readonly hash: HashHex; readonly height: number };
 
 /** Verified blocks of a peer on their way into the executor; the last is `hash`. */
 export type SyncBatch = { readonly hash: HashHex; readonly proof: AnchorProof };
@@ -74,11 +87,12 @@ export type State = {
   readonly own: { readonly seq: Seq; readonly message: Message }[];
 
   head: { hash: HashHex; header: Header };
-  /** Up to here the executor has confirmed. */
+  /** Up to here the executor has confirmed; what follows it is on the way there, oldest first. */
   committedHeight: number;
+  readonly deciding: IdentifiedHeight[];
   readonly nodes: Map<HashHex, Node>;
   candidate: Candidate | null;
-  building: { readonly build: BuildRequest; pendingSince: boolean } | null;
+  building: Building | null;
   requests: number;
   pendingCount: number;
 
@@ -87,8 +101,8 @@ export type State = {
   /** QCs that were verified here, by block. */
   readonly verified: Map<HashHex, Qc>;
   readonly headers: Map<HashHex, Header>;
-  /** The first proposal of each view. */
-  readonly proposals: Map<number, SignedHeader & { readonly hash: HashHex }>;
+  /** By view: the first proposal, and the hashes of those accepted. */
+  readonly proposals: Map<number, { readonly first: SignedHeader; readonly hashes: HashHex[] }>;
   /** Misbehaviour that was reported already. */
   readonly convicted: Set<string>;
 
@@ -135,6 +149,7 @@ export const initialState = (params: Params, rules: Rules): State => {
     own: [],
     head: { hash: genesisHash, header: genesis },
     committedHeight: 0,
+    deciding: [],
     nodes: new Map(),
     candidate: null,
     building: null,
@@ -146,7 +161,7 @@ export const initialState = (params: Params, rules: Rules): State => {
     peers: new Map(
       others.map(({ id }) => [
         id,
-        { committedHeight: 0, heardAtMs: 0, suspected: true, servedAtMs: 0 },
+        { committedHeight: 0, heardAtMs: 0, suspected: true, served: 0 },
       ]),
     ),
     verified: new Map([[genesisHash, genesisQc]]),
@@ -213,3 +228,6 @@ export const bound = <K, V>(map: Map<K, V>, entriesMax: number): void => {
     map.delete(key);
   }
 };
+
+export const rejectFrom = (emit: Emit, from: HashHex, reason: string): void =>
+  note(emit, { name: 'rejected', from, reason });
