@@ -72,7 +72,8 @@ export class KeyFileError extends Error {
   }
 }
 
-/** Reads the 32-byte seed of a key file, for a library that does its own Ed25519. Throws KeyFileError. */
+/** Reads the 32-byte seed of a key file, for a library that does its own Ed25519. Throws
+ * KeyFileError. */
 export const readSeed = (path: string): Uint8Array => {
   const { d } = readKeyObject(path).export({ format: 'jwk' });
   return Uint8Array.from(Buffer.from(String(d), 'base64url'));

@@ -27,7 +27,7 @@ export const hex = (bytes: Uint8Array): string => {
   return text;
 };
 
-/** Either case; throws on anything but whole bytes. Bytes of a stranger go through `isHex` first. */
+/** Either case; throws on anything but whole bytes: text of a stranger meets `isHex` first. */
 export const fromHex = (text: string): Uint8Array => {
   if (!isHex(text)) throw new Error('not hexadecimal text of whole bytes');
   const bytes = new Uint8Array(text.length / 2);

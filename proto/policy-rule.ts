@@ -6,8 +6,8 @@
 import { z } from 'zod';
 import { utf8Bytes } from './bytes.ts';
 import type { Crypto } from './crypto.ts';
-import { formatCidr, formatIp, parseCidr, parseIp } from './ip.ts';
-import { canonicalJson, canonicalJsonBytes, type Json, parseJsonObject } from './json.ts';
+import { parseCidr, parseIp } from './ip.ts';
+import { canonicalJsonBytes, type Json, parseJsonObject } from './json.ts';
 import { err, ok, type Result } from './result.ts';
 import { uuidOf } from './wire/ai-signature.ts';
 
@@ -186,19 +186,6 @@ const contradictionOf = (rule: PolicyRule) => {
     return refused('contradiction', 'guardrails.canary_scope', 'needs target.scope');
   }
   return undefined;
-};
-
-/** What two policies must share to be about the same thing: direction and networks in one spelling,
- * sorted, and selectors; not ports, which grow with an incident. At most one policy is in force
- * for a (target, action). */
-export const targetKey = (target: PolicyTarget): string => {
-  const networks = [
-    ...(target.ips ?? []).map((text) => formatIp(parseIp(text)!)),
-    ...(target.cidrs ?? []).map((text) => formatCidr(parseCidr(text)!)),
-  ];
-  const { selectors } = target;
-  const chosen = selectors === undefined ? [] : [canonicalJson(selectors)];
-  return [target.direction ?? 'ingress', ...networks.sort(), ...chosen].join(' ');
 };
 
 /** UUID of SHA-256 over the canonical JSON [action, anomaly id, target]: every validator that

@@ -11,6 +11,7 @@ import {
   KeyFileError,
   keyPairFromSeed,
   readPrivateKey,
+  readSeed,
   verifyBatch,
   writeKeyPair,
 } from '#native/crypto.ts';
@@ -86,6 +87,7 @@ test('a key that was written reads back, private to its owner, SPKI beside it', 
   const written = writeKeyPair(path);
   const read = readPrivateKey(path);
   expect(read.publicKey).toEqual(written.publicKey);
+  expect(keyPairFromSeed(readSeed(path)).publicKey).toEqual(written.publicKey);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readFileSync(path, 'utf8')).toMatch(/^-----BEGIN PRIVATE KEY-----/);
   expect(readFileSync(join(folder, 'v1.pub.pem'), 'utf8')).toMatch(/^-----BEGIN PUBLIC KEY-----/);
