@@ -24,7 +24,7 @@ import {
 } from './effects.ts';
 import { type Effect, type Event, LIMITS, type Seq } from './machine/events.ts';
 import { step as advance, init } from './machine/machine.ts';
-import { syncReply } from './machine/sync-reply.ts';
+import { assembleSyncReply } from './machine/sync-reply.ts';
 import type { Commands, Fx, Self, State, Status } from './messages.ts';
 
 const HEAD_RETRY_MS = 100;
@@ -174,12 +174,13 @@ const committed = (
 };
 
 const served = (state: State, message: Extract<Self, { kind: 'served' }>, fx: Fx): void => {
-  const { to, fromHeight, result } = message;
+  const { to, fromHeight, blocksMax, result } = message;
   if (!result.ok) return; // the peer asks another one
   const chain = decodeCommittedList(result.value.blocks);
-  const reply = syncReply(
+  const reply = assembleSyncReply(
     fromHeight,
     chain.map((one) => ({ block: blockOf(one), proof: toAnchor(one.proof) })),
+    blocksMax,
   );
   send(state, to, reply, undefined, fx);
 };

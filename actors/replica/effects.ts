@@ -16,6 +16,7 @@ import { noteEffect } from './notes.ts';
 export const EXECUTE_DEADLINE_MS = 10_000;
 export const NEIGHBOUR_DEADLINE_MS = 2000;
 export const SYNC_BYTES_MAX = 8 << 20;
+const SYNC_LOOKAHEAD = 64;
 const FORWARD_TX_MAX = 500;
 const FORWARD_BYTES_MAX = 4 << 20;
 
@@ -63,8 +64,15 @@ const serveSync = (effect: Extract<Effect, { kind: 'serve-sync' }>, fx: Fx): voi
   const { to, fromHeight, blocksMax } = effect;
   fx.ask(
     executor,
-    { kind: 'read', fromHeight, maxBlocks: blocksMax, maxBytes: SYNC_BYTES_MAX, waitMs: 0 },
-    { kind: 'served', to, fromHeight },
+    {
+      kind: 'read',
+      fromHeight,
+      // The anchor of the last block may lie above it.
+      maxBlocks: blocksMax + SYNC_LOOKAHEAD,
+      maxBytes: SYNC_BYTES_MAX,
+      waitMs: 0,
+    },
+    { kind: 'served', to, fromHeight, blocksMax },
     NEIGHBOUR_DEADLINE_MS,
   );
 };

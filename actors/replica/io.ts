@@ -2,28 +2,15 @@
 import { isAbsolute, join } from 'node:path';
 import { crypto, readPrivateKey, readSeed } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
-import { fromHex } from '#proto/bytes.ts';
-import { type Committee, committeeOf, validatorId } from '#proto/consensus/committee.ts';
+import { type Committee, validatorId } from '#proto/consensus/committee.ts';
 import { decodeMessage, MESSAGE_BYTES_MAX } from '#proto/consensus/messages.ts';
-import type { Genesis } from '#proto/genesis.ts';
+import { genesisCommittee } from '#proto/genesis.ts';
 import { headerOfGenesis } from '#proto/genesis-state.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import { openNetwork, type Peer } from '#runtime/p2p/network.ts';
 import type { ReplicaConfig } from './config.ts';
 import type { Commands, Self } from './messages.ts';
 import { openReplicaStore } from './store.ts';
-
-const committeeAtGenesis = (genesis: Genesis): Committee =>
-  committeeOf(
-    genesis.chainId,
-    0,
-    genesis.validators.map(({ name, publicKey, weight }) => ({
-      name,
-      publicKey: fromHex(publicKey),
-      weight,
-    })),
-    crypto,
-  );
 
 const peersOf = (config: ReplicaConfig, committee: Committee, self: string): readonly Peer[] =>
   committee.validators
@@ -55,7 +42,7 @@ const identityOf = (config: ReplicaConfig, port: IoPort<Self>, committee: Commit
 
 export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
   const genesis = readGenesis(port.node.genesis);
-  const committee = committeeAtGenesis(genesis);
+  const committee = genesisCommittee(genesis, crypto);
   const self = identityOf(config, port, committee);
   const store = openReplicaStore(join(port.dataDir, 'safety.sqlite'), crypto);
   const deliver = (message: Self): void => {

@@ -63,6 +63,7 @@ export type Self =
       readonly kind: 'served';
       readonly to: HashHex;
       readonly fromHeight: number;
+      readonly blocksMax: number;
       readonly result: Answered<typeof executor, 'read'>;
     }
   | { readonly kind: 'toForward'; readonly result: Answered<typeof ingest, 'take'> };

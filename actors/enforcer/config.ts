@@ -1,0 +1,53 @@
+import { z } from 'zod';
+
+export const config = z.strictObject({
+  backend: z
+    .enum(['noop'])
+    .default('noop')
+    .describe('What is told to enforce; noop touches nothing and shows what would happen'),
+  key: z
+    .string()
+    .min(1)
+    .default('enforcer.pem')
+    .describe('Private key that signs acknowledgements: under <dataDir>/keys, or an absolute path'),
+  instance: z
+    .string()
+    .min(1)
+    .max(128)
+    .default('agent-1')
+    .describe('Name of this agent in its acks'),
+  neverBlock: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .max(4096)
+    .default([])
+    .describe('Networks that this agent never touches, beside those of the genesis file'),
+  activeMax: z
+    .int()
+    .min(1)
+    .default(10_000)
+    .describe('Policies in force at once; beyond it new ones fail with too-many-active'),
+  perMinuteMax: z
+    .int()
+    .min(1)
+    .default(600)
+    .describe('New policies a minute; beyond it they fail with too-many-a-minute'),
+  reconcileMs: z
+    .int()
+    .min(100)
+    .default(30_000)
+    .describe('How often the backend is compared with what is committed'),
+  tickMs: z.int().min(10).default(1000).describe('How often expiry is looked at'),
+  acksOpenMax: z
+    .int()
+    .min(1)
+    .max(512)
+    .default(64)
+    .describe('Acknowledgements on their way at once'),
+  outboxMax: z
+    .int()
+    .min(100)
+    .default(20_000)
+    .describe('Acknowledgements that wait for the bus; at the bound no policy is read'),
+});
+
+export type EnforcerConfig = z.output<typeof config>;

@@ -1,0 +1,100 @@
+/** The policies that an agent knows: desired state, newest proofs, expiry. Pure. */
+import type { PolicyRule } from '#proto/policy.ts';
+
+export type EntryStatus = 'pending' | 'applied' | 'failed' | 'expired' | 'removed';
+
+export type Entry = {
+  readonly id: string;
+  readonly rule: PolicyRule;
+  /** Hex. */
+  readonly ruleHash: string;
+  /** Unix milliseconds, from the chain. */
+  readonly committedMs: number;
+  readonly expiresMs: number;
+  readonly anomaly: string;
+  readonly anchorHeight: number;
+  /** Hex. */
+  readonly anchorHash: string;
+  status: EntryStatus;
+  /** 'noop', 'dry_run', or why it failed. */
+  reason: string;
+  appliedAtMs: number;
+  endedAtMs: number;
+};
+
+/** What the API shows of one. */
+export type PolicyView = {
+  readonly id: string;
+  readonly action: string;
+  readonly targets: readonly string[];
+  readonly status: EntryStatus;
+  readonly reason: string;
+  readonly anomaly: string;
+  readonly committedMs: number;
+  readonly appliedAtMs: number;
+  readonly expiresMs: number;
+  readonly anchorHeight: number;
+};
+
+export type Registry = {
+  readonly entries: Map<string, Entry>;
+  /** When policies came into force within the last minute, oldest first. */
+  readonly recent: number[];
+};
+
+export const newRegistry = (entries: readonly Entry[]): Registry => ({
+  entries: new Map(entries.map((entry) => [entry.id, entry])),
+  recent: [],
+});
+
+const MINUTE_MS = 60_000;
+
+export const inForce = (entry: Entry): boolean =>
+  entry.status === 'applied' || entry.status === 'pending';
+
+export const activeCount = (registry: Registry): number => {
+  let count = 0;
+  for (const entry of registry.entries.values()) if (inForce(entry)) count++;
+  return count;
+};
+
+export const lastMinute = (registry: Registry, atMs: number): number => {
+  while (registry.recent.length > 0 && registry.recent[0]! <= atMs - MINUTE_MS) {
+    registry.recent.shift();
+  }
+  return registry.recent.length;
+};
+
+/** Policies whose time is over and that are still in force. */
+export const expired = (registry: Registry, atMs: number): readonly Entry[] =>
+  [...registry.entries.values()].filter(
+    (entry) => entry.status === 'applied' && entry.expiresMs <= atMs,
+  );
+
+/**
+ * Forgets what has ended and could not come back: an old proof of it is refused by its expiry alone. Returns
+ * the ids.
+ */
+export const forget = (registry: Registry, atMs: number): readonly string[] => {
+  const gone = [...registry.entries.values()].filter(
+    (entry) => !inForce(entry) && entry.expiresMs <= atMs - MINUTE_MS,
+  );
+  for (const entry of gone) registry.entries.delete(entry.id);
+  return gone.map((entry) => entry.id);
+};
+
+export const viewOf = (entry: Entry): PolicyView => {
+  const { ips = [], cidrs = [] } = entry.rule.target;
+  return {
+    id: entry.id,
+    action: entry.rule.action,
+    targets: [...ips, ...cidrs],
+    status: entry.status,
+    reason: entry.reason,
+    anomaly: entry.anomaly,
+    committedMs: entry.committedMs,
+    appliedAtMs: entry.appliedAtMs,
+    expiresMs: entry.expiresMs,
+    anchorHeight: entry.anchorHeight,
+  };
+};

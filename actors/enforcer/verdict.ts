@@ -1,0 +1,111 @@
+/**
+ * Whether this agent obeys a PolicyUpdateEvent. It trusts the genesis file and nothing else: neither the
+ * bus, nor the database, nor a single validator. Every refusal has a code that the acknowledgement carries.
+ */
+import { hex } from '#proto/bytes.ts';
+import { type Proven, provenPolicy, verifyCommitProof } from '#proto/commit-proof.ts';
+import type { Trust } from '#proto/consensus/certificate.ts';
+import { blockHash } from '#proto/consensus/header.ts';
+import { checkGuardrails, type GuardrailLimits, parsePolicyRule } from '#proto/policy.ts';
+import { err, ok, type Result } from '#proto/result.ts';
+import type { RoleBook } from '#proto/roles.ts';
+import { decodeControl, verifyControl } from '#proto/wire/control.ts';
+import type { Entry } from './registry.ts';
+
+export type Trusted = {
+  readonly trust: Trust;
+  readonly roles: RoleBook;
+  readonly limits: GuardrailLimits;
+};
+
+/** What the agent remembers and counts when it judges. */
+export type Situation = {
+  /** Highest anchor height that was obeyed for the policy; -1 for none. */
+  readonly newestAnchor: (policyId: string) => number;
+  readonly active: number;
+  readonly lastMinute: number;
+};
+
+export type Verdict =
+  | { readonly kind: 'apply'; readonly entry: Entry }
+  | { readonly kind: 'remove'; readonly entry: Entry }
+  /** The same policy from another validator, or read again: nothing to do, nothing to say. */
+  | { readonly kind: 'known'; readonly policyId: string };
+
+export type Refusal = {
+  readonly policyId: string;
+  readonly code: string;
+  readonly reason: string;
+  /** Hex; '' where not even the rule could be read. */
+  readonly ruleHash: string;
+};
+
+const refusal = (
+  policyId: string,
+  code: string,
+  reason: string,
+  ruleHash = '',
+): Result<never, Refusal> => err({ policyId, code, reason, ruleHash });
+
+const entryOf = (proven: Proven, policyId: string, trusted: Trusted): Entry | undefined => {
+  const state = provenPolicy(proven);
+  const rule = parsePolicyRule(new TextEncoder().encode(state.rule));
+  if (!rule.ok) return undefined;
+  return {
+    id: policyId,
+    rule: rule.value,
+    ruleHash: state.ruleHash,
+    committedMs: state.committedMs,
+    expiresMs: state.expiresMs,
+    anomaly: state.anomaly,
+    anchorHeight: proven.height,
+    anchorHash: blockHash(proven.proof.anchor.anchor, trusted.trust.crypto),
+    status: 'pending',
+    reason: '',
+    appliedAtMs: 0,
+    endedAtMs: 0,
+  };
+};
+
+/** Bytes of the bus to a verdict. Never throws on received bytes. */
+export const judge = (
+  bytes: Uint8Array,
+  trusted: Trusted,
+  situation: Situation,
+  atMs: number,
+): Result<Verdict, Refusal> => {
+  const { trust, roles, limits } = trusted;
+  const verified = verifyControl('policy-update', bytes, {
+    crypto: trust.crypto,
+    roleOf: roles.roleOf,
+  });
+  if (!verified.ok) {
+    const shape = decodeControl('policy-update', bytes);
+    const id = shape.ok ? shape.value.policyId : '';
+    return refusal(id, verified.error.code, verified.error.detail);
+  }
+  const event = verified.value;
+  const id = event.policyId;
+  const ruleHash = hex(event.ruleHash);
+  const proven = verifyCommitProof(event.commitProof, trust, event);
+  if (!proven.ok) {
+    return refusal(id, `proof-${proven.error}`, 'the commit proof does not hold', ruleHash);
+  }
+  const newest = situation.newestAnchor(id);
+  if (proven.value.height < newest) {
+    return refusal(id, 'proof-old', `anchor ${proven.value.height}, seen ${newest}`, ruleHash);
+  }
+  if (proven.value.height === newest) return ok({ kind: 'known', policyId: id });
+  const entry = entryOf(proven.value, id, trusted);
+  if (entry === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
+  if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
+  if (entry.expiresMs <= atMs) return refusal(id, 'expired', 'its time is over', ruleHash);
+  // The chain has judged the evidence; the agent repeats what needs no evidence, with its own limits.
+  const checked = checkGuardrails(entry.rule, limits, {
+    activePolicies: situation.active,
+    policiesLastMinute: situation.lastMinute,
+    spoofable: false,
+  });
+  if (!checked.ok) return refusal(id, checked.error.code, checked.error.reason, ruleHash);
+  return ok({ kind: 'apply', entry });
+};
