@@ -8,7 +8,7 @@ import {
 import { loadTopology } from '#runtime/topology/load.ts';
 import { readArguments } from './arguments.ts';
 import { type Command, EXIT, refuse } from './command.ts';
-import { settingsOf, TOPOLOGY_OPTIONS } from './options.ts';
+import { loadOptionsOf, TOPOLOGY_OPTIONS, TOPOLOGY_USAGE } from './options.ts';
 import { printProblems } from './terminal.ts';
 
 const table = (settings: readonly EffectiveSetting[]): string => {
@@ -19,11 +19,13 @@ const table = (settings: readonly EffectiveSetting[]): string => {
 
 export const command: Command = {
   summary: 'show the configuration in force, and where each value came from',
-  usage: `config show <topology> [--origin] [--set path=value]... [-o json]
+  usage: `config show <topology> [--origin] [options] [-o json]
 
 Prints the topology with templates expanded and defaults filled in, as a topology file. With --origin:
 one setting a line and whether the file, a CYBERMESH_* variable, --set or a default decided it.
-Precedence: --set, then variables, then the file, then defaults. Secrets are masked.`,
+Precedence: --set, then variables, then the file, then defaults. Secrets are masked.
+
+${TOPOLOGY_USAGE}`,
   run: async (args, io) => {
     const kinds = { ...TOPOLOGY_OPTIONS, origin: { type: 'boolean' } } as const;
     const parsed = readArguments(args, kinds, ['the word show', 'the topology file']);
@@ -32,9 +34,9 @@ Precedence: --set, then variables, then the file, then defaults. Secrets are mas
     if (positionals[0] !== 'show') {
       return refuse(io, command, `config knows show, not ${positionals[0]}`);
     }
-    const set = settingsOf(options);
-    if (!set.ok) return refuse(io, command, set.error);
-    const topology = await loadTopology(positionals[1]!, { set: set.value, env: process.env });
+    const loading = loadOptionsOf(options);
+    if (!loading.ok) return refuse(io, command, loading.error);
+    const topology = await loadTopology(positionals[1]!, loading.value);
     if (!topology.ok) {
       printProblems(io, topology.error);
       return EXIT.configuration;
