@@ -10,7 +10,8 @@ export const executor = address('executor', {
   /**
    * Builds a block on a known parent (committed head or an executed fork of it) from candidates (CBOR list
    * of transactions); what is invalid or already in that branch is left out. The built block counts as
-   * executed. `reason` says why not: 'unknown-parent', 'time', 'busy'.
+   * executed. `reason` says why not: 'unknown-parent' (execute its ancestors first),
+   * 'header-time' and the like.
    */
   build: question(
     {
@@ -50,6 +51,8 @@ export const executor = address('executor', {
   ),
   /** Which content hashes are in the committed state already, in the order asked. */
   known: question({ ids: list(bytes(32)) }, { known: list(bool) }),
-  /** JSON for ingest: see actors/executor/context.ts. */
+  /** From ingest: ids of transactions whose signatures this validator has verified: no second look. */
+  verified: { ids: list(bytes(32)) },
+  /** JSON of `ChainContext`, proto/chain-context.ts. */
   context: question({}, { bytes: blob }),
 });
