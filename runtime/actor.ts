@@ -88,7 +88,7 @@ export type Effects<Self extends Message, Io extends IoCommands = Record<never, 
         : never),
     deadlineMs?: number,
   ): void;
-  reply<A>(to: ReplyTo<A>, answer: A): void;
+  reply<A extends object>(to: ReplyTo<A>, answer: NoInfer<A>): void;
   /** Sends `message` to oneself later. With a key, it replaces the pending timer of that key. */
   after(delayMs: number, message: Self, key?: string): void;
   cancel(key: string): void;

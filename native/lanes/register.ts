@@ -1,0 +1,43 @@
+/**
+ * The register of lives: for every actor its state and incarnation, in shared memory. The supervisor writes it, every thread
+ * reads it. It is how a termination reaches those who watch: not as a message that could be lost or stand behind
+ * others, but as a level that everybody sees at the next pass, ahead of all data.
+ */
+const EPOCH = 0;
+const FIRST = 32;
+
+/** down: its next incarnation is on the way. gone: there will be none. */
+export type Life = 'down' | 'up' | 'gone';
+const LIVES: readonly Life[] = ['down', 'up', 'gone'];
+
+export type Register = {
+  /** Grows with every change. */
+  epoch(): number;
+  incarnation(actor: number): number;
+  life(actor: number): Life;
+  /** The incarnation ends: 'down' or 'gone'. */
+  end(actor: number, life: 'down' | 'gone'): void;
+  /** The next incarnation serves. */
+  begin(actor: number): void;
+};
+
+export const registerBytes = (actors: number): number => (FIRST + 2 * actors) * 4;
+
+export const openRegister = (memory: SharedArrayBuffer): Register => {
+  const words = new Int32Array(memory);
+  const place = (actor: number): number => FIRST + 2 * actor;
+  return {
+    epoch: () => Atomics.load(words, EPOCH),
+    incarnation: (actor) => Atomics.load(words, place(actor)),
+    life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)]!,
+    end: (actor, life) => {
+      const was = Atomics.exchange(words, place(actor) + 1, LIVES.indexOf(life));
+      if (was === LIVES.indexOf('up')) Atomics.add(words, place(actor), 1);
+      Atomics.add(words, EPOCH, 1);
+    },
+    begin: (actor) => {
+      Atomics.store(words, place(actor) + 1, LIVES.indexOf('up'));
+      Atomics.add(words, EPOCH, 1);
+    },
+  };
+};

@@ -1,0 +1,47 @@
+/** What a running system tells to whoever watches it. */
+import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
+import type { Crash, DeadLetter, DeadReason } from './thread.ts';
+
+export type RuntimeEvent =
+  /** An actor said so: complete, ready, fact, notice. */
+  | {
+      readonly kind: 'signal';
+      readonly path: string;
+      readonly event: SystemEvent;
+      readonly atMs: number;
+    }
+  | {
+      readonly kind: 'log';
+      readonly path: string;
+      readonly level: LogLevel;
+      readonly text: string;
+      readonly fields: LogFields;
+      readonly atMs: number;
+    }
+  | { readonly kind: 'crash'; readonly crash: Crash; readonly atMs: number }
+  | { readonly kind: 'started'; readonly path: string; readonly incarnation: number }
+  | { readonly kind: 'restarted'; readonly path: string; readonly restarts: number }
+  /** It ended for good. */
+  | { readonly kind: 'ended'; readonly path: string; readonly reason: string }
+  /** A supervisor gave up; the root's path is ''. */
+  | { readonly kind: 'escalated'; readonly path: string }
+  | { readonly kind: 'dead'; readonly letter: DeadLetter }
+  /** Actors that waited for each other in a circle; the first one's output was given up. */
+  | { readonly kind: 'deadlock'; readonly paths: readonly string[]; readonly discarded: number }
+  /** A native call does not let go of a thread that must end: only ending the process helps. */
+  | { readonly kind: 'stuck'; readonly thread: number; readonly paths: readonly string[] }
+  | { readonly kind: 'phase'; readonly phase: 'drain' | 'stop' | 'stopped' };
+
+export type Notice = {
+  readonly atMs: number;
+  readonly path: string;
+  readonly topic: string;
+  readonly text: string;
+};
+
+export type DeadLetters = {
+  readonly total: number;
+  readonly byReason: { readonly [reason in DeadReason]?: number };
+  /** Oldest first, at most 200. */
+  readonly newest: readonly DeadLetter[];
+};

@@ -1,0 +1,103 @@
+/** The numbers of a running system: read from shared memory, so a hung thread is seen as well as any other. */
+import type { TreeNode } from './actor.ts';
+import { joinPath } from './directory.ts';
+import type { DeadLetters } from './events.ts';
+import { type Distribution, readMetrics } from './metrics.ts';
+import type { Member, Population } from './population.ts';
+import type { Facts } from './record.ts';
+import type { SupervisorSpec } from './spec.ts';
+
+export type ActorNumbers = {
+  readonly path: string;
+  readonly actor: string;
+  readonly thread: number;
+  readonly state: Member['state'];
+  readonly restarts: number;
+  readonly messages: number;
+  readonly depth: number;
+  readonly depthMax: number;
+  /** Seconds a message. */
+  readonly handling: Distribution | undefined;
+  /** As emitted by the actor, without prefix. */
+  readonly counters: { readonly [name: string]: number };
+  readonly gauges: { readonly [name: string]: number };
+  readonly distributions: { readonly [name: string]: Distribution };
+  readonly deadLetters: { readonly [reason: string]: number };
+};
+
+export type MetricsSnapshot = {
+  readonly actors: readonly ActorNumbers[];
+  readonly deadLetters: DeadLetters;
+};
+
+const DEAD = 'dead_letters:';
+/** Written by the runtime itself into an actor's metrics. */
+const OWN = new Set(['messages', 'handling_seconds', 'mailbox_depth_max']);
+
+const without = <T>(record: { readonly [name: string]: T }): { [name: string]: T } =>
+  Object.fromEntries(
+    Object.entries(record).filter(([name]) => !OWN.has(name) && !name.startsWith(DEAD)),
+  );
+
+export const numbersOf = (population: Population, member: Member): ActorNumbers => {
+  const { counters, gauges, distributions } = readMetrics(member.metrics);
+  const depth = population.depth(member);
+  const dead = Object.entries(counters).filter(([name]) => name.startsWith(DEAD));
+  return {
+    path: member.place.path,
+    actor: member.place.actor,
+    thread: member.place.thread,
+    state: member.state,
+    restarts: member.restarts,
+    messages: counters.messages ?? 0,
+    depth,
+    depthMax: Math.max(depth, gauges.mailbox_depth_max ?? 0),
+    handling: distributions.handling_seconds,
+    counters: without(counters),
+    gauges: without(gauges),
+    distributions: without(distributions),
+    deadLetters: Object.fromEntries(dead.map(([name, n]) => [name.slice(DEAD.length), n])),
+  };
+};
+
+const stateOf = (children: readonly TreeNode[]): TreeNode['state'] => {
+  const order = ['failed', 'starting', 'stopping', 'running', 'stopped'] as const;
+  return order.find((state) => children.some((c) => c.state === state)) ?? 'running';
+};
+
+export const treeOf = (
+  population: Population,
+  facts: Facts,
+  spec: SupervisorSpec,
+  path = '',
+): TreeNode => {
+  const children = spec.children.map((child): TreeNode => {
+    const own = joinPath(path, child.name);
+    if (child.kind === 'supervisor') return treeOf(population, facts, child, own);
+    const member = population.members.find((m) => m.place.path === own)!;
+    const n = numbersOf(population, member);
+    const { thread, state, restarts, messages } = n;
+    return {
+      name: child.name,
+      path: own,
+      kind: 'actor',
+      actor: child.actor,
+      thread,
+      state,
+      restarts,
+      messages,
+      mailboxDepth: n.depth,
+      mailboxDepthMax: n.depthMax,
+      ...(facts[own] === undefined ? {} : { facts: facts[own] }),
+    };
+  });
+  return {
+    name: spec.name,
+    path,
+    kind: 'supervisor',
+    strategy: spec.strategy,
+    state: stateOf(children),
+    restarts: children.reduce((n, c) => n + c.restarts, 0),
+    children,
+  };
+};

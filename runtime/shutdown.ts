@@ -1,0 +1,87 @@
+/**
+ * Coordinated shutdown: sources are drained in start order, then everything stops in reverse start order, all within
+ * ten seconds. What does not stop in its time is terminated.
+ */
+import type { RuntimeEvent } from './events.ts';
+import type { Member, Population } from './population.ts';
+import { withDeadline } from './port.ts';
+
+export const SHUTDOWN_MS = 10_000;
+/** Of which draining may take. */
+const DRAIN_MS = 5000;
+/** Kept for terminating what did not stop. */
+const RESERVE_MS = 1500;
+const ASK_DRAIN_MS = 1000;
+
+export type ShutdownReport = {
+  /** Paths in the order in which they stopped. */
+  readonly order: readonly string[];
+  /** Paths that did not finish in their time. */
+  readonly late: readonly string[];
+  /** Paths whose thread could not be ended: only the end of the process helps. */
+  readonly stuck: readonly string[];
+  readonly elapsedMs: number;
+};
+
+const budgetOf = (member: Member): number =>
+  member.spec.shutdownMs === 'brutal_kill' ? 0 : member.spec.shutdownMs;
+
+const drainOne = async (
+  population: Population,
+  member: Member,
+  untilMs: number,
+  ended: (member: Member) => Promise<void>,
+): Promise<boolean> => {
+  const thread = population.thread(member);
+  const leftMs = Math.min(budgetOf(member), untilMs - performance.now());
+  if (!thread?.alive() || member.state !== 'running' || leftMs <= 0) return leftMs > 0;
+  const end = ended(member);
+  const { index, path } = member.place;
+  try {
+    if (!(await withDeadline(thread.control.drain(index), ASK_DRAIN_MS, `${path}: drain`)))
+      return true;
+    await withDeadline(end, leftMs, `${path}: drain`);
+    member.state = 'stopped';
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+export const shutDown = async (
+  population: Population,
+  on: {
+    readonly report: (event: RuntimeEvent) => void;
+    /** Resolves when the actor has ended by itself. */
+    readonly ended: (member: Member) => Promise<void>;
+  },
+): Promise<ShutdownReport> => {
+  const beganMs = performance.now();
+  const order: string[] = [];
+  const late: string[] = [];
+  const stuck: string[] = [];
+  on.report({ kind: 'phase', phase: 'drain' });
+  for (const member of population.members) {
+    const inTime = await drainOne(population, member, beganMs + DRAIN_MS, on.ended);
+    if (member.state === 'stopped' && inTime) order.push(member.place.path);
+    if (!inTime && budgetOf(member) > 0) late.push(member.place.path);
+  }
+  on.report({ kind: 'phase', phase: 'stop' });
+  const untilMs = beganMs + SHUTDOWN_MS - RESERVE_MS;
+  for (const member of [...population.members].reverse()) {
+    if (member.state === 'running') {
+      const leftMs = Math.max(1, untilMs - performance.now());
+      const stopped = withDeadline(population.stop(member), leftMs, member.place.path);
+      if (!(await stopped.catch(() => false))) late.push(member.place.path);
+      order.push(member.place.path);
+    }
+    member.state = 'stopped';
+    population.end(member, true);
+    const thread = population.thread(member);
+    const inside = thread === undefined ? [] : population.residents(thread.index);
+    if (thread === undefined || inside.some((m) => m.state !== 'stopped')) continue;
+    if (!(await thread.terminate(true))) stuck.push(member.place.path);
+  }
+  on.report({ kind: 'phase', phase: 'stopped' });
+  return { order, late, stuck, elapsedMs: performance.now() - beganMs };
+};

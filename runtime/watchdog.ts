@@ -1,0 +1,98 @@
+/**
+ * Looks after the threads once a second: a thread that has been silent for ten seconds outside native code is treated as
+ * crashed, actors that wait for each other in a circle are relieved, and after a death the slabs are swept.
+ */
+import type { Member, Population } from './population.ts';
+import { withDeadline } from './port.ts';
+import type { Beat } from './thread.ts';
+import type { Thread } from './threads.ts';
+
+const BEAT_MS = 1000;
+const SILENT_MS = 10_000;
+/** Waiting for each other for so long is no passing back-pressure. */
+const CIRCLE_MS = 2000;
+
+export type Watchdog = {
+  /** A thread has died: slabs that it held are to be found. */
+  swept(): void;
+  beats(): ReadonlyMap<number, Beat>;
+  stop(): void;
+};
+
+/** The members of a circle of actors each of which waits for the next, or nothing. */
+export const circleIn = (waits: ReadonlyMap<number, number>): readonly number[] => {
+  for (const start of waits.keys()) {
+    const seen: number[] = [];
+    let at: number | undefined = start;
+    while (at !== undefined && !seen.includes(at)) {
+      seen.push(at);
+      at = waits.get(at);
+    }
+    if (at !== undefined) return seen.slice(seen.indexOf(at));
+  }
+  return [];
+};
+
+export const watchOver = (
+  population: Population,
+  on: {
+    readonly silent: (thread: Thread) => void;
+    readonly circle: (members: readonly Member[], discarded: number) => void;
+  },
+): Watchdog => {
+  const beats = new Map<number, Beat>();
+  const heardMs = new Map<Thread, number>();
+  const asking = new Set<Thread>();
+  let sweeping = false;
+
+  const ask = async (thread: Thread): Promise<void> => {
+    if (!heardMs.has(thread)) heardMs.set(thread, performance.now());
+    asking.add(thread);
+    try {
+      beats.set(thread.index, await withDeadline(thread.control.ping(), SILENT_MS, 'ping'));
+      heardMs.set(thread, performance.now());
+    } catch {
+      // Silence is judged below, by the time since the last beat.
+    }
+    asking.delete(thread);
+  };
+  const judge = (thread: Thread): void => {
+    if (thread.native()) heardMs.set(thread, performance.now());
+    else if (performance.now() - (heardMs.get(thread) ?? performance.now()) > SILENT_MS) {
+      heardMs.delete(thread);
+      on.silent(thread);
+    }
+  };
+  const relieve = async (): Promise<void> => {
+    const waits = new Map<number, number>();
+    for (const beat of beats.values()) {
+      for (const s of beat.suspended)
+        if (s.on >= 0 && s.forMs > CIRCLE_MS) waits.set(s.actor, s.on);
+    }
+    const circle = circleIn(waits).map((index) => population.members[index]!);
+    const first = circle[0];
+    const thread = first === undefined ? undefined : population.thread(first);
+    if (first === undefined || !thread?.alive()) return;
+    beats.delete(thread.index);
+    const discarded = thread.control.relieve(first.place.index);
+    on.circle(circle, await withDeadline(discarded, BEAT_MS, 'relieve'));
+  };
+  const tick = (): void => {
+    const threads = population.threads().filter((t) => t.alive());
+    for (const known of heardMs.keys()) if (!known.alive()) heardMs.delete(known);
+    for (const thread of threads) {
+      judge(thread);
+      if (thread.alive() && !asking.has(thread)) void ask(thread);
+    }
+    void relieve().catch(() => {}); // the thread ended meanwhile; the next beat tells
+    if (sweeping) sweeping = (population.sweep()?.pass() ?? 0) > 0;
+  };
+  const timer = setInterval(tick, BEAT_MS);
+  return {
+    swept: () => {
+      sweeping = true;
+    },
+    beats: () => beats,
+    stop: () => clearInterval(timer),
+  };
+};

@@ -1,0 +1,42 @@
+/** OTP's restart types and strategies: which children follow from which deaths. Pure. */
+import { unreachable } from '#proto/result.ts';
+import type { Child, Restart, Supervisor } from './tree.ts';
+
+/**
+ * How something ended. crash: an error, a kill, a start that failed; normal: it said so; halt: it asks never
+ * to be started again.
+ */
+export type Reason = 'crash' | 'normal' | 'halt';
+
+/** Does a child of this type come back after such an end? */
+export const comesBack = (restart: Restart, reason: Reason): boolean => {
+  if (reason === 'halt') return false;
+  switch (restart) {
+    case 'permanent':
+      return true;
+    case 'transient':
+      return reason === 'crash';
+    case 'temporary':
+      return false;
+    default:
+      return unreachable(restart);
+  }
+};
+
+export const restartOf = (child: Child): Restart =>
+  child.kind === 'actor' ? child.restart : 'permanent';
+
+/** Children that are stopped and started anew when those of `dead` that come back do, in start order. */
+export const affected = (supervisor: Supervisor, back: readonly Child[]): readonly Child[] => {
+  const { children, strategy } = supervisor;
+  switch (strategy) {
+    case 'one_for_one':
+      return children.filter((c) => back.includes(c));
+    case 'one_for_all':
+      return children;
+    case 'rest_for_one':
+      return children.slice(children.findIndex((c) => back.includes(c)));
+    default:
+      return unreachable(strategy);
+  }
+};
