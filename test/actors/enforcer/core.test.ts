@@ -1,0 +1,171 @@
+import { beforeEach, expect, test } from 'vitest';
+import type { Applied } from '#actors/enforcer/backend.ts';
+import { config } from '#actors/enforcer/config.ts';
+import { type Commands, createCore, type Self } from '#actors/enforcer/core.ts';
+import { crypto } from '#native/crypto.ts';
+import { utf8 } from '#proto/bytes.ts';
+import { genesisCommittee } from '#proto/genesis.ts';
+import { roleBook } from '#proto/roles.ts';
+import { decodeAck } from '#proto/wire/ack.ts';
+import { verifyControl } from '#proto/wire/control.ts';
+import { encodeRecords } from '#runtime/bus/record.ts';
+import { recorder } from '#runtime/recorder.ts';
+import { keys } from '#test/kit/chain-genesis.ts';
+import { committedPolicy, genesis, updateOf } from './policies.ts';
+
+const policy = committedPolicy();
+const core = createCore(crypto);
+const NOW_MS = policy.state.committedMs + 100;
+
+const began = (settings = {}) => {
+  const state = core.init(config.parse(settings));
+  const fx = recorder<Self, Commands>();
+  const committee = genesisCommittee(genesis, crypto);
+  const opened = { genesis, committee, pair: keys.enforcer, entries: [], acks: [] };
+  core.step(state, { kind: 'opened', ...opened }, fx, NOW_MS);
+  fx.take();
+  return { state, fx, offset: 0 };
+};
+let agent = began();
+beforeEach(() => {
+  agent = began();
+});
+
+/** Records arrive; the backend answers; what came of it is saved. Returns the acks. */
+const receive = (values: Uint8Array[], atMs = NOW_MS, outcome?: Applied) => {
+  const { state, fx } = agent;
+  const records = values.map((value) => ({
+    partition: 0,
+    offset: agent.offset++,
+    timestampMs: atMs,
+    key: '',
+    headers: {},
+    value,
+  }));
+  const fetched = {
+    outcome: 'ok',
+    records: encodeRecords(records),
+    positions: [agent.offset],
+  } as const;
+  core.step(state, { kind: 'fetched', result: { ok: true, value: fetched } }, fx, atMs);
+  const enforce = fx.take().find((e) => e.command === 'enforce')!;
+  const batch = enforce.argument as Commands['enforce'];
+  const outcomes = batch.apply.map(
+    ({ id }): Applied => outcome ?? { id, ok: true, reason: 'noop' },
+  );
+  core.step(state, { kind: 'enforced', batch, outcomes }, fx, atMs);
+  const save = fx.take().find((e) => e.command === 'save')!.argument as Commands['save'];
+  core.step(state, { kind: 'saved', places: save.places, acks: save.acks }, fx, atMs);
+  return { batch, acks: save.acks.map((ack) => decodeAck(ack.bytes)).map((a) => a.ok && a.value) };
+};
+const code = (bytes: Uint8Array, atMs = NOW_MS): string => {
+  const { batch, acks } = receive([bytes], atMs);
+  expect(batch.apply).toEqual([]);
+  const [ack] = acks;
+  return ack ? `${ack.result} ${ack.errorCode}` : 'no ack';
+};
+
+test('a proven policy is applied once and acknowledged, whoever brings it again', () => {
+  const { batch, acks } = receive([updateOf(policy), updateOf(policy, {}, 'v2')]);
+  expect(batch.apply.map((entry) => entry.id)).toEqual([policy.policyId]);
+  expect(acks).toMatchObject([{ result: 'applied', reason: 'noop', policyId: policy.policyId }]);
+  expect(receive([updateOf(policy, {}, 'v2')]).acks).toEqual([]);
+});
+
+test('an acknowledgement is signed with the enforcer key and verifies', () => {
+  const { state } = agent;
+  receive([updateOf(policy)]);
+  const [ack] = [...state.outbox.sent.values(), ...state.outbox.waiting];
+  const context = { crypto, roleOf: roleBook(genesis).roleOf };
+  expect(verifyControl('policy-ack', ack!.bytes, context).ok).toBe(true);
+});
+
+test('a policy with a broken proof is refused by the check that fails', () => {
+  const broken = policy.proof.slice();
+  broken[broken.length - 10]! ^= 1;
+  expect(code(updateOf(policy, { commitProof: broken }))).toMatch(/^failed proof-/);
+  expect(code(updateOf(policy, { commitProof: utf8('x') }))).toBe('failed proof-malformed');
+});
+
+test('a proof of another policy does not carry this one', () => {
+  const foreign = committedPolicy('203.0.113.77');
+  expect(code(updateOf(policy, { commitProof: foreign.proof }))).toBe('failed proof-policy-key');
+});
+
+test('a rule other than the committed one is refused although a validator signed it', () => {
+  const ruleData = utf8(policy.state.rule.replace('198.51.100.7', '198.51.100.8'));
+  expect(code(updateOf(policy, { ruleData }))).toBe('failed proof-policy-rule');
+});
+
+test('an older proof does not replay after a newer one', () => {
+  receive([updateOf(policy, { commitProof: policy.later })]);
+  expect(code(updateOf(policy))).toBe('failed proof-old');
+});
+
+test('a newer proof of a policy in force changes nothing in the backend', () => {
+  receive([updateOf(policy)]);
+  expect(receive([updateOf(policy, { commitProof: policy.later })]).batch.apply).toEqual([]);
+});
+
+test('a message of a stranger and an altered message are refused by name', () => {
+  expect(code(updateOf(policy, {}, 'stranger'))).toBe('failed unknown-producer');
+  expect(code(updateOf(policy, {}, 'detector'))).toBe('failed unknown-producer');
+  const altered = updateOf(policy);
+  altered[altered.length - 20]! ^= 1;
+  expect(code(altered)).toBe('failed bad-signature');
+});
+
+test('garbage is counted and finished, and the next policy is obeyed', () => {
+  expect(receive([utf8('garbage'), updateOf(policy)]).batch.apply).toHaveLength(1);
+});
+
+test('a policy whose time is over is not applied', () => {
+  expect(code(updateOf(policy), policy.state.expiresMs)).toBe('failed expired');
+});
+
+test("the agent's own never-block list stops a committed policy", () => {
+  agent = began({ neverBlock: ['198.51.100.0/24'] });
+  expect(code(updateOf(policy))).toBe('failed never-block');
+});
+
+test('a policy ends when its time is over, and not before', () => {
+  const { state, fx } = agent;
+  receive([updateOf(policy)]);
+  fx.take();
+  core.step(state, { kind: 'tick' }, fx, policy.state.expiresMs - 1);
+  expect(fx.take().some((e) => e.command === 'enforce')).toBe(false);
+  core.step(state, { kind: 'tick' }, fx, policy.state.expiresMs);
+  const enforce = fx.take().find((e) => e.command === 'enforce')!;
+  expect((enforce.argument as Commands['enforce']).remove).toHaveLength(1);
+  core.step(state, { kind: 'tick' }, fx, policy.state.expiresMs + 1000);
+  expect(fx.take().some((e) => e.command === 'enforce')).toBe(false);
+});
+
+test('a backend that fails is acknowledged with its code', () => {
+  const outcome: Applied = {
+    id: policy.policyId,
+    ok: false,
+    code: 'no-capability',
+    reason: 'EPERM',
+  };
+  const { acks } = receive([updateOf(policy)], NOW_MS, outcome);
+  expect(acks).toMatchObject([{ result: 'failed', errorCode: 'no-capability' }]);
+});
+
+test('an acknowledgement that the bus did not take is sent again, in order for its policy', () => {
+  const { state, fx } = agent;
+  receive([updateOf(policy)]);
+  const [id] = [...state.outbox.sent.keys()];
+  core.step(
+    state,
+    { kind: 'published', id: id!, result: { ok: false, error: 'timeout' } },
+    fx,
+    NOW_MS,
+  );
+  fx.take();
+  core.step(state, { kind: 'send' }, fx, NOW_MS);
+  expect(fx.take().filter((e) => e.effect === 'ask')).toHaveLength(1);
+  const value = { outcome: 'ok', partition: 0, offset: 0 } as const;
+  core.step(state, { kind: 'published', id: id!, result: { ok: true, value } }, fx, NOW_MS);
+  expect(fx.take()).toContainEqual({ effect: 'io', command: 'acked', argument: { id } });
+});

@@ -1,0 +1,67 @@
+/** Committed policies with real proofs, for the tests of the agent. */
+import { crypto } from '#native/crypto.ts';
+import { utf8 } from '#proto/bytes.ts';
+import { encodeCommitProof } from '#proto/commit-proof.ts';
+import { get, prove } from '#proto/merkle.ts';
+import { decodeState, policyKey } from '#proto/state.ts';
+import { signControl } from '#proto/wire/control.ts';
+import type { PolicyUpdateEvent } from '#proto/wire/policy-update.ts';
+import { anchorFor, buildOn, chainOf, commitTo } from '#test/kit/chain.ts';
+import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
+import { anomalyTx } from '#test/kit/messages.ts';
+
+export const genesis = testGenesis();
+
+/** A chain on which the policy of one anomaly has been committed, and the same policy proven again later. */
+export const committedPolicy = (srcIp = '198.51.100.7') => {
+  const chain = chainOf(genesis);
+  const first = buildOn(chain, chain.head, [anomalyTx({ src_ip: srcIp })]).version;
+  const key = first.policies[0]!.key;
+  commitTo(chain, first);
+  const second = buildOn(chain, chain.head, []).version;
+  commitTo(chain, second);
+  const third = buildOn(chain, chain.head, []).version;
+  const proofOf = (anchor: typeof first, next: typeof first): Uint8Array =>
+    encodeCommitProof({
+      anchor: anchorFor(anchor.header, next.header),
+      key,
+      value: get(anchor.tree, key, crypto),
+      merkle: prove(anchor.tree, key, crypto),
+    });
+  const policyId = key.slice('policies/'.length);
+  const state = decodeState(policyKey(policyId), get(first.tree, key, crypto)!);
+  return {
+    policyId,
+    state,
+    proof: proofOf(first, second),
+    later: proofOf(second, third),
+  };
+};
+
+export const updateOf = (
+  policy: ReturnType<typeof committedPolicy>,
+  over: Partial<PolicyUpdateEvent> = {},
+  by: 'v1' | 'v2' | 'stranger' | 'detector' = 'v1',
+): Uint8Array => {
+  const ruleData = over.ruleData ?? utf8(policy.state.rule);
+  const pair = keys[by];
+  return signControl(
+    'policy-update',
+    {
+      policyId: policy.policyId,
+      action: 'add',
+      ruleType: 'block',
+      requiresAck: true,
+      rollbackPolicyId: '',
+      timestamp: Math.floor(policy.state.committedMs / 1000),
+      effectiveHeight: 1,
+      expirationHeight: 0,
+      commitProof: policy.proof,
+      ...over,
+      ruleData,
+      ruleHash: over.ruleHash ?? crypto.sha256(ruleData),
+      producerId: pair.publicKey,
+    },
+    pair.sign,
+  );
+};
