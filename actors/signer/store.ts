@@ -65,11 +65,8 @@ const waitingOf = ({ row, id, entity, epoch, seq, ...rest }: WaitingRow): Waitin
 
 const WAITING = 'SELECT row, id, entity, epoch, seq, ts_ms, instance, counter FROM outbox';
 
-export type SignerStore = ReturnType<typeof openSignerStore>;
-
-/** Opens or creates; `:memory:` for tests. Throws StoreError. */
-export const openSignerStore = (path: string) => {
-  const store: Store = openStore(path, { migrations: MIGRATIONS });
+/** What was accepted and is not on the bus, or not known to be. */
+const outboxOf = (store: Store) => {
   const insert = store.statement(
     `INSERT INTO outbox (content_hash, id, epoch, seq, entity, type, severity, confidence,
        model_version, payload, evidence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -84,6 +81,31 @@ export const openSignerStore = (path: string) => {
   const release = store.statement(
     'UPDATE outbox SET ts_ms = ?, instance = ?, counter = ? WHERE row = ?',
   );
+  return {
+    waiting: (): Waiting[] => all.all().map(waitingOf),
+    find: (contentHash: Uint8Array): Waiting | undefined => {
+      const row = byHash.get(contentHash);
+      return row === undefined ? undefined : waitingOf(row);
+    },
+    add: (contentHash: Uint8Array, id: string, epoch: number, seq: number, d: Detection) => {
+      const { entity, type, severity, confidence, modelVersion, payload, evidence } = d;
+      const facts = [entity, type, severity, confidence, modelVersion, payload, evidence] as const;
+      insert.run(contentHash, id, epoch, seq, ...facts);
+    },
+    renumber: (row: number, epoch: number, seq: number) => renumber.run(epoch, seq, row),
+    content: (row: number): Detection | undefined => {
+      const found = content.get(row);
+      if (found === undefined) return undefined;
+      const { model_version, ...rest } = found;
+      return { ...rest, modelVersion: model_version };
+    },
+    release: (row: number, { tsMs, instance, counter }: Release) =>
+      release.run(tsMs, instance, counter, row),
+  };
+};
+
+/** What is on the bus, for as long as repeats are to be expected. */
+const ledgerOf = (store: Store) => {
   const remember = store.statement(
     `INSERT INTO ledger SELECT content_hash, ? FROM outbox WHERE row = ?
        ON CONFLICT (content_hash) DO UPDATE SET at_ms = excluded.at_ms`,
@@ -97,56 +119,9 @@ export const openSignerStore = (path: string) => {
     `DELETE FROM ledger WHERE content_hash IN
        (SELECT content_hash FROM ledger ORDER BY at_ms DESC LIMIT -1 OFFSET ?)`,
   );
-  const instance = store.statement<[], { instance: number }>('SELECT instance FROM incarnation');
-  const setInstance = store.statement(
-    `INSERT INTO incarnation VALUES (1, ?)
-       ON CONFLICT (one) DO UPDATE SET instance = excluded.instance`,
-  );
-
   return {
-    transaction: store.transaction,
-    close: store.close,
-    /**
-     * A number that no earlier incarnation had; random at first, for a key that outlives its
-     * folder.
-     */
-    incarnation: (): { readonly instance: number; readonly first: boolean } => {
-      const before = instance.get();
-      const next = before === undefined ? randomInt(INSTANCES) : (before.instance + 1) % INSTANCES;
-      setInstance.run(next);
-      return { instance: next, first: before === undefined };
-    },
-    waiting: (): Waiting[] => all.all().map(waitingOf),
-    find: (contentHash: Uint8Array): Waiting | undefined => {
-      const row = byHash.get(contentHash);
-      return row === undefined ? undefined : waitingOf(row);
-    },
     isPublished: (contentHash: Uint8Array, sinceMs: number): boolean =>
       known.get(contentHash, sinceMs) !== undefined,
-    add: (contentHash: Uint8Array, id: string, epoch: number, seq: number, d: Detection) => {
-      insert.run(
-        contentHash,
-        id,
-        epoch,
-        seq,
-        d.entity,
-        d.type,
-        d.severity,
-        d.confidence,
-        d.modelVersion,
-        d.payload,
-        d.evidence,
-      );
-    },
-    renumber: (row: number, epoch: number, seq: number) => renumber.run(epoch, seq, row),
-    content: (row: number): Detection | undefined => {
-      const found = content.get(row);
-      if (found === undefined) return undefined;
-      const { model_version, ...rest } = found;
-      return { ...rest, modelVersion: model_version };
-    },
-    release: (row: number, { tsMs, instance: of, counter }: Release) =>
-      release.run(tsMs, of, counter, row),
     /** It is on the bus: out of the outbox, into the ledger. */
     published: (row: number, atMs: number) => {
       remember.run(atMs, row);
@@ -157,5 +132,34 @@ export const openSignerStore = (path: string) => {
       forget.run(beforeMs);
       shorten.run(countMax);
     },
+  };
+};
+
+/** A number that no earlier incarnation had; random at first, for a key that outlives its folder. */
+const nextIncarnation = (store: Store): { readonly instance: number; readonly first: boolean } => {
+  const before = store
+    .statement<[], { instance: number }>('SELECT instance FROM incarnation')
+    .get();
+  const instance = before === undefined ? randomInt(INSTANCES) : (before.instance + 1) % INSTANCES;
+  store
+    .statement(
+      `INSERT INTO incarnation VALUES (1, ?)
+         ON CONFLICT (one) DO UPDATE SET instance = excluded.instance`,
+    )
+    .run(instance);
+  return { instance, first: before === undefined };
+};
+
+export type SignerStore = ReturnType<typeof openSignerStore>;
+
+/** Opens or creates; `:memory:` for tests. Throws StoreError. */
+export const openSignerStore = (path: string) => {
+  const store = openStore(path, { migrations: MIGRATIONS });
+  return {
+    ...outboxOf(store),
+    ...ledgerOf(store),
+    incarnation: () => nextIncarnation(store),
+    transaction: store.transaction,
+    close: store.close,
   };
 };
