@@ -40,6 +40,12 @@ export const config = z.strictObject({
     .max(290_000)
     .default(240_000)
     .describe('What is not sent by then is signed afresh, ms; validators accept 300,000'),
+  drainMaxMs: z
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(3_000)
+    .describe('How long a stop waits for the outbox, ms; what is left goes out at the next start'),
   ledgerMax: z
     .int()
     .min(1)

@@ -9,82 +9,13 @@ import { ensemble } from '#actors/ensemble/protocol.ts';
 import { feedback } from '#actors/feedback/protocol.ts';
 import { unreachable } from '#proto/result.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
-import type { Answered, Core, Effects, MessagesTo } from '#runtime/actor.ts';
+import type { Core, Effects } from '#runtime/actor.ts';
 import { bus } from '#runtime/bus/protocol.ts';
 import type { SignerConfig } from './config.ts';
-import type { Detection, Release } from './envelope.ts';
+import type { Release } from './envelope.ts';
 import { exhaust, type Limiter, limiter, take } from './limiter.ts';
-import type { signer } from './protocol.ts';
-
-type Incoming = MessagesTo<typeof signer>;
-export type Part = 'evidence' | 'anomaly';
-type Fate = 'published' | 'dropped';
-
-/** What the outbox tells of one detection that waits in it. */
-export type Waiting = {
-  readonly row: number;
-  readonly id: string;
-  readonly entity: string;
-  readonly epoch: number;
-  readonly seq: number;
-  /** `tsMs` 0: never released. */
-  readonly release: Release;
-};
-
-export type Accepted = {
-  readonly id: string;
-  readonly contentHash: Uint8Array;
-  readonly epoch: number;
-  readonly seq: number;
-} & (
-  | { readonly outcome: 'queued'; readonly waiting: Waiting }
-  /** The same content waits already: its newest epoch and seq are answered. */
-  | { readonly outcome: 'known'; readonly row: number }
-  | { readonly outcome: 'duplicate' }
-  | { readonly outcome: 'refused'; readonly reason: string }
-);
-
-export type Self =
-  | Incoming
-  | {
-      readonly kind: 'loaded';
-      readonly instance: number;
-      readonly first: boolean;
-      readonly waiting: readonly Waiting[];
-    }
-  | { readonly kind: 'accepted'; readonly accepted: Accepted }
-  | {
-      readonly kind: 'signed';
-      readonly row: number;
-      readonly evidence: Uint8Array;
-      readonly anomaly: Uint8Array;
-    }
-  | {
-      readonly kind: 'sent';
-      readonly row: number;
-      readonly part: Part;
-      readonly result: Answered<typeof bus, 'publish'>;
-    }
-  | { readonly kind: 'retry'; readonly row: number }
-  | { readonly kind: 'finished'; readonly row: number; readonly fate: Fate }
-  | { readonly kind: 'pump' }
-  | { readonly kind: 'prune' };
-
-export type Commands = {
-  load: Record<never, never>;
-  /** Puts it into the outbox; `room` false: refused unless it is known. */
-  accept: {
-    readonly detection: Detection;
-    readonly epoch: number;
-    readonly seq: number;
-    readonly room: boolean;
-    readonly sinceMs: number;
-  };
-  /** Remembers the release, then signs: after a crash the same bytes go out again. */
-  sign: { readonly row: number; readonly release: Release };
-  finish: { readonly row: number; readonly fate: Fate; readonly atMs: number };
-  prune: { readonly beforeMs: number; readonly countMax: number };
-};
+import type { Accepted, Commands, Fate, Part, Self } from './messages.ts';
+import type { Waiting } from './store.ts';
 
 type Entry = {
   readonly row: number;
@@ -204,6 +135,8 @@ const finish = (entry: Entry, fate: Fate, fx: Fx, atMs: number): void => {
 };
 
 const retry = (state: State, entry: Entry, why: string, fx: Fx): void => {
+  // The outbox is durable: a stop does not wait for a bus that is away.
+  if (state.draining) return fx.stop('normal');
   const { retryFirstMs, retryLastMs } = state.config;
   const pauseMs = Math.min(retryFirstMs * 2 ** Math.min(entry.attempts, 20), retryLastMs);
   entry.attempts += 1;
@@ -362,6 +295,8 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
       return onFinished(state, message, fx, atMs);
     case 'pump':
       return pump(state, fx, atMs);
+    case 'drainOver':
+      return fx.stop('normal');
     case 'prune': {
       const { ledgerKeepMs, ledgerMax } = state.config;
       fx.io('prune', { beforeMs: atMs - ledgerKeepMs, countMax: ledgerMax });
@@ -379,11 +314,10 @@ export const core: Core<SignerConfig, State, Self, Commands> = {
     step(state, { kind: 'prune' }, fx, atMs);
   },
   step,
-  /**
-   * The rest of the outbox goes out within the time that shutdown gives; what does not is durable.
-   */
+  /** The rest of the outbox goes out; what does not within `drainMaxMs` goes out next time. */
   drain: (state, fx) => {
     state.draining = true;
+    fx.after(state.config.drainMaxMs, { kind: 'drainOver' }, 'drain');
     settleEnd(state, fx);
   },
 };

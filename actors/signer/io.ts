@@ -7,8 +7,8 @@ import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { messageId } from '#proto/wire/ai-signature.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { SignerConfig } from './config.ts';
-import type { Accepted, Commands, Self } from './core.ts';
 import { encodeSigned, type Identity, problemOf, sealed } from './envelope.ts';
+import type { Accepted, Commands, Self } from './messages.ts';
 import { openSignerStore, type SignerStore } from './store.ts';
 
 const deliver = (port: IoPort<Self>, message: Self): void => {

@@ -200,6 +200,30 @@ test('a drained signer stops when its outbox is empty, not before', () => {
   expect(one.told.at(-1)).toMatchObject({ effect: 'stop', reason: 'normal' });
 });
 
+test('a stop does not wait for a bus that is away: what is left goes out at the next start', () => {
+  const file = storeFile();
+  const one = world({ file, mood: (_, atMs) => (atMs < START_MS + 5_000 ? 'unavailable' : 'ok') });
+  one.tell(messageOf(detection(1), 1));
+  one.run(START_MS + 1_000);
+  one.drain();
+  one.run(START_MS + 2_500);
+  expect(one.told.at(-1)).toMatchObject({ effect: 'stop', reason: 'normal' });
+  one.store.close();
+  const next = world({ file, atMs: START_MS + 10_000 });
+  next.run(START_MS + 20_000);
+  expect(anomalies(next.bus)).toHaveLength(1);
+});
+
+test('a stop waits for a long outbox only as long as it may', () => {
+  const one = world({ file: storeFile(), settings: { perSecondMax: 1, drainMaxMs: 2_000 } });
+  for (let n = 0; n < 10; n += 1) one.tell(messageOf(detection(n), n));
+  one.run(START_MS);
+  one.drain();
+  one.run(START_MS + 2_000);
+  expect(one.told.some(({ effect }) => effect === 'stop')).toBe(true);
+  expect(one.store.waiting().length).toBeGreaterThan(5);
+});
+
 test('no nonce is used for two messages, restarts within a millisecond included', () => {
   const file = storeFile();
   const bus: Published[] = [];
