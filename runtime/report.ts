@@ -59,18 +59,21 @@ export const reportOf = (snapshot: Snapshot): Report => ({
     mailboxDepthMax: node.mailboxDepthMax ?? 0,
     messages: node.messages ?? 0,
   })),
-  deadLetters: snapshot.deadLetters,
+  deadLetters: {
+    total: snapshot.deadLetters.total,
+    byReason: snapshot.deadLetters.byReason,
+  },
   stateRoots: stateRootsOf(snapshot.tree),
 });
 
 const quantiles = (value: Quantiles | null): string =>
   value === null ? 'nothing observed' : `p50 ${value.p50} ms, p99 ${value.p99} ms`;
 
-const columns = (rows: readonly (readonly string[])[]): string[] => {
+const columns = (rows: readonly (readonly string[])[], isNamed = true): string[] => {
   const widths = rows[0]!.map((_, k) => Math.max(...rows.map((row) => row[k]!.length)));
   return rows.map((row) =>
     `  ${row
-      .map((cell, k) => (k === 0 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!)))
+      .map((cell, k) => (k === 0 && isNamed ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!)))
       .join('  ')}`.trimEnd(),
   );
 };
@@ -87,10 +90,8 @@ const rootLines = (report: Report): string[] => {
 /** The report for people. */
 export const reportTable = (report: Report): string => {
   const { consensus, latencyMs, deadLetters } = report;
-  const stages = columns([
-    STAGES.map(([stage]) => stage),
-    STAGES.map(([s]) => `${report.stages[s]}`),
-  ]);
+  const counts = STAGES.map(([stage]) => `${report.stages[stage]}`);
+  const stages = columns([STAGES.map(([stage]) => stage), counts], false);
   const actors = columns([
     ['actor', 'messages', 'deepest mailbox', 'restarts'],
     ...report.actors.map((one) => [

@@ -1,5 +1,5 @@
 /** One run of a system, from its first message to its report: when it ends and what is shown meanwhile. */
-import { filter, firstValueFrom, from, map, merge, type Observable, timer } from 'rxjs';
+import { firstValueFrom, from, map, merge, type Observable, timer } from 'rxjs';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import { openScreen, type Terminal } from '#runtime/live/screen.ts';
 import { statusLines, type ViewHeader } from '#runtime/live/status-view.ts';
@@ -9,13 +9,6 @@ import type { Snapshot } from '#runtime/snapshot.ts';
 import { type LogLine, logLine } from './event-log.ts';
 
 const REDRAW_MS = 500;
-
-/** What a session needs of a running system. */
-export type SessionSystem = {
-  readonly snapshot: () => Promise<Snapshot>;
-  /** Resolves with the reason when the system cannot go on; never otherwise. */
-  readonly failed: Promise<string>;
-};
 
 export type SessionEnd =
   | { readonly why: 'signal'; readonly text: string }
@@ -66,33 +59,23 @@ export const show = (events: Observable<RuntimeEvent>, display: Display): (() =>
 };
 
 /**
- * Resolves with what ends the run first: a signal, the time, the end of a finite source, or the failure of
- * the system.
+ * Resolves with what ends the run first: a signal, the time, the end of a finite source (the first of
+ * `complete`), or the failure of the system.
  */
 export const sessionEnd = (
-  system: SessionSystem,
-  events: Observable<RuntimeEvent>,
+  failed: Promise<string>,
+  complete: Observable<unknown>,
   signals: Observable<string>,
   forMs: number | undefined,
 ): Promise<SessionEnd> => {
-  const complete = events.pipe(
-    filter((event) => event.kind === 'signal' && event.event.kind === 'complete'),
-    map(
-      (): SessionEnd => ({
-        why: 'complete',
-        text: 'the source has ended, and all it caused is acknowledged',
-      }),
-    ),
-  );
+  const finished = 'the source has ended, and all that it caused is acknowledged';
   const ends: Observable<SessionEnd>[] = [
-    signals.pipe(map((name): SessionEnd => ({ why: 'signal', text: name }))),
-    from(system.failed).pipe(map((text): SessionEnd => ({ why: 'failed', text }))),
-    complete,
+    signals.pipe(map((name) => ({ why: 'signal', text: name }))),
+    from(failed).pipe(map((text) => ({ why: 'failed', text }))),
+    complete.pipe(map(() => ({ why: 'complete', text: finished }))),
   ];
   if (forMs !== undefined) {
-    ends.push(
-      timer(forMs).pipe(map((): SessionEnd => ({ why: 'time', text: `${forMs} ms are over` }))),
-    );
+    ends.push(timer(forMs).pipe(map(() => ({ why: 'time', text: `${forMs} ms are over` }))));
   }
   return firstValueFrom(merge(...ends));
 };

@@ -2,6 +2,7 @@
 
 export type Terminal = {
   write(text: string): unknown;
+  /** 0 or absent where the terminal does not know. */
   readonly columns?: number;
   readonly rows?: number;
 };
@@ -26,7 +27,7 @@ export const openScreen = (out: Terminal): Screen => {
   const back = (): string =>
     drawn.length === 0 ? '' : `\r${ESCAPE}${drawn.length}A${CLEAR_BELOW}`;
   const fitting = (lines: readonly string[]): readonly string[] =>
-    lines.slice(0, Math.max(1, (out.rows ?? 24) - 1));
+    lines.slice(0, Math.max(1, (out.rows || 24) - 1));
   const put = (before: string, lines: readonly string[]): void => {
     // One write a frame: the terminal never shows half of it.
     out.write(`${HIDE}${back()}${before}${lines.map((line) => `${line}\n`).join('')}`);
@@ -36,6 +37,6 @@ export const openScreen = (out: Terminal): Screen => {
     draw: (lines) => put('', fitting(lines)),
     above: (text) => put(text.endsWith('\n') ? text : `${text}\n`, drawn),
     close: () => void out.write(SHOW),
-    width: () => Math.max(20, (out.columns ?? 80) - 1),
+    width: () => Math.max(20, (out.columns || 80) - 1),
   };
 };

@@ -1,0 +1,93 @@
+/** Brings a checked topology to life: the lock on its data folder, what its actors prepare, the system. */
+import type { Observable } from 'rxjs';
+import { err, ok, type Result } from '#proto/result.ts';
+import type { RuntimeEvent } from '#runtime/events.ts';
+import { type Stopped, type System, startSystem } from '#runtime/system.ts';
+import type { Topology } from '#runtime/topology/load.ts';
+import { systemSpec } from '#runtime/topology/system-spec.ts';
+import type { TopologyView } from '#runtime/topology/view.ts';
+import { domainModules } from './dispatch.ts';
+
+export type Launched = {
+  readonly system: System;
+  readonly events: Observable<RuntimeEvent>;
+  /** Resolves with a sentence when the system cannot go on; never otherwise. */
+  readonly failed: Promise<string>;
+};
+
+type Genesis = { readonly file: string; readonly sha256: string };
+
+/** Calls `prepare` of every actor of the topology that has one; the genesis is what one of them made. */
+export const prepareActors = async (
+  view: TopologyView,
+  actorsRoot: URL,
+): Promise<Result<Genesis, string>> => {
+  const named = new Set(view.actors.map((one) => one.actor));
+  let genesis: Genesis = { file: view.genesis.file, sha256: view.genesis.sha256 };
+  for (const [name, module] of await domainModules(actorsRoot, (actor) => named.has(actor))) {
+    if (!module.ok) return module;
+    const prepared = await module.value.prepare?.(view);
+    if (prepared === undefined) continue;
+    if (!prepared.ok) return err(`${name}: ${prepared.error}`);
+    genesis = prepared.value.genesis ?? genesis;
+  }
+  return ok(genesis);
+};
+
+/** An operating system's code in the words of a user. */
+export const inWords = (fault: string): string => {
+  if (/EADDRINUSE|address already in use/i.test(fault)) {
+    const address = /(?:\d+\.){3}\d+:\d+|\[[\da-f:]+\]:\d+|:::\d+|\/ip[46]\/\S+/i.exec(fault)?.[0];
+    const where = address === undefined ? 'an address' : `the address ${address}`;
+    return `${where} is in use by another program (${fault})`;
+  }
+  if (/EACCES|EPERM/.test(fault)) return `permission denied (${fault})`;
+  if (/ENOSPC/.test(fault)) return `the disk is full (${fault})`;
+  return fault;
+};
+
+/** Remembers what went wrong last, to name why a system failed. */
+const witness = () => {
+  let crash = '';
+  let supervisor: string | undefined;
+  let tell: (text: string) => void = () => undefined;
+  const failed = new Promise<string>((resolve) => {
+    tell = resolve;
+  });
+  const because = (): string => (crash === '' ? '' : `; last crash: ${crash}`);
+  return {
+    failed,
+    see: (event: RuntimeEvent): void => {
+      if (event.kind === 'crash') crash = `${event.crash.path}: ${inWords(event.crash.error)}`;
+      if (event.kind === 'escalated') supervisor = event.path === '' ? 'root' : event.path;
+      if (event.kind === 'stuck') {
+        tell(`a native call of ${event.paths.join(', ')} does not return: only a restart helps`);
+      }
+    },
+    /** What an error at the start is called: the crash behind it, where there is one. */
+    startFault: (error: Error): string => (crash === '' ? inWords(error.message) : crash),
+    stopped: ({ reason }: Stopped): void => {
+      if (reason !== 'failed') return;
+      tell(`the ${supervisor ?? 'root'} supervisor gave up after too many restarts${because()}`);
+    },
+  };
+};
+
+/** Starts the system; the error is a sentence. Every event goes to `watch`, those of the start included. */
+export const launchSystem = async (
+  topology: Topology,
+  genesis: Genesis,
+  watch: (event: RuntimeEvent) => void,
+): Promise<Result<Launched, string>> => {
+  const seen = witness();
+  try {
+    const system = await startSystem(systemSpec(topology, genesis), (event) => {
+      seen.see(event);
+      watch(event);
+    });
+    void system.whenStopped.then(seen.stopped);
+    return ok({ system, events: system.events, failed: seen.failed });
+  } catch (fault) {
+    return err(seen.startFault(fault as Error));
+  }
+};

@@ -1,0 +1,57 @@
+/** `status`: how the running node is. */
+import type { TreeNode } from '#runtime/actor.ts';
+import type { NodeStatus } from '#runtime/control.ts';
+import type { Notice } from '#runtime/events.ts';
+import { actorNodes, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
+import type { Command } from './command.ts';
+import { askNode, NODE_USAGE } from './running-node.ts';
+
+export const statusText = (
+  status: NodeStatus,
+  tree: TreeNode,
+  notices: readonly Notice[],
+): string => {
+  const actors = actorNodes(tree);
+  const running = actors.filter((one) => one.state === 'running').length;
+  const others = actors
+    .filter((one) => one.state !== 'running')
+    .map((one) => `${one.path} ${one.state}`);
+  const roots = Object.entries(stateRootsOf(tree)).map(([name, root]) => `  ${name}  ${root}`);
+  const newest = notices
+    .slice(-5)
+    .map(({ atMs, topic, text }) => `  ${new Date(atMs).toISOString()}  ${topic}: ${text}`);
+  return [
+    `state         ${status.state}`,
+    `process       ${status.pid}, up ${Math.round(status.uptimeS)} s`,
+    `actors        ${running} of ${actors.length} running${others.length > 0 ? ` (${others.join(', ')})` : ''}`,
+    `restarts      ${restartsOf(tree)}`,
+    `dead letters  ${status.deadLetters.total}`,
+    ...(roots.length === 0 ? [] : ['state roots', ...roots]),
+    ...(newest.length === 0 ? [] : ['newest', ...newest]),
+  ].join('\n');
+};
+
+export const command: Command = {
+  summary: 'how the running node is: actors, restarts, state roots, what happened last',
+  usage: `status [<topology>] [--data folder] [-o json]
+
+${NODE_USAGE}`,
+  run: (args, io) =>
+    askNode(args, io, command, async (node) => {
+      const [status, tree, notices] = await Promise.all([
+        node.status(),
+        node.tree(),
+        node.notices(),
+      ]);
+      if (!io.json) return io.out(statusText(status, tree, notices));
+      const { newest: _, ...deadLetters } = status.deadLetters;
+      const actors = actorNodes(tree).map(({ path, state, restarts }) => ({
+        path,
+        state,
+        restarts,
+      }));
+      io.out(
+        JSON.stringify({ ...status, deadLetters, actors, stateRoots: stateRootsOf(tree), notices }),
+      );
+    }),
+};
