@@ -63,6 +63,8 @@ export type SystemSpec = {
   readonly slabs?: SlabSettings;
   /** Longest busy wait of a thread for its next message; 0 parks at once. */
   readonly spinUs?: number;
+  /** A thread that is silent for so long, outside native code, is treated as crashed (default 10,000). */
+  readonly silentMs?: number;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
   /** Serve the control socket in dataDir (default true). */

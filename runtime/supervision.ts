@@ -64,8 +64,12 @@ export const superviseWith = (
   let timer: NodeJS.Timeout | undefined;
   let idle = Promise.resolve();
 
-  const group = (m: Member): string =>
-    starting !== undefined || root.strategy !== 'one_for_one' ? '' : m.place.path.split('.')[0]!;
+  /** Members of one group start one after the other: a child of the root, or the actors of a thread. */
+  const group = (m: Member): string => {
+    if (starting !== undefined || root.strategy !== 'one_for_one') return '';
+    const [top, ...below] = m.place.path.split('.');
+    return below.length === 0 ? `thread ${m.place.thread}` : top!;
+  };
 
   /** Ends threads of which no actor lives or is about to. */
   const clear = async (members: readonly Member[]): Promise<void> => {

@@ -18,7 +18,7 @@ import type { SystemSpec } from './spec.ts';
 import { superviseWith } from './supervision.ts';
 import type { MainControl, ThreadEvent } from './thread.ts';
 import type { Thread, ThreadExit } from './threads.ts';
-import { watchOver } from './watchdog.ts';
+import { SILENT_MS, watchOver } from './watchdog.ts';
 
 /** Why a system stopped, and how. failed: its root supervisor gave up. */
 export type Stopped = ShutdownReport & { readonly reason: 'asked' | 'shutdown' | 'failed' };
@@ -162,7 +162,7 @@ const assemble = (spec: SystemSpec) => {
     stuck: (member) => stuck(member.place.thread),
     end: (outcome) => void stop(outcome),
   });
-  const watchdog = watchOver(population, {
+  const watchdog = watchOver(population, spec.silentMs ?? SILENT_MS, {
     silent: (thread) => {
       void thread.terminate(false).then((ended) => {
         if (!ended) stuck(thread.index);

@@ -8,7 +8,7 @@ import type { Beat } from './thread.ts';
 import type { Thread } from './threads.ts';
 
 const BEAT_MS = 1000;
-const SILENT_MS = 10_000;
+export const SILENT_MS = 10_000;
 /** Waiting for each other for so long is no passing back-pressure. */
 const CIRCLE_MS = 2000;
 
@@ -35,6 +35,7 @@ export const circleIn = (waits: ReadonlyMap<number, number>): readonly number[] 
 
 export const watchOver = (
   population: Population,
+  silentMs: number,
   on: {
     readonly silent: (thread: Thread) => void;
     readonly circle: (members: readonly Member[], discarded: number) => void;
@@ -49,7 +50,7 @@ export const watchOver = (
     if (!heardMs.has(thread)) heardMs.set(thread, performance.now());
     asking.add(thread);
     try {
-      beats.set(thread.index, await withDeadline(thread.control.ping(), SILENT_MS, 'ping'));
+      beats.set(thread.index, await withDeadline(thread.control.ping(), silentMs, 'ping'));
       heardMs.set(thread, performance.now());
     } catch {
       // Silence is judged below, by the time since the last beat.
@@ -58,7 +59,7 @@ export const watchOver = (
   };
   const judge = (thread: Thread): void => {
     if (thread.native()) heardMs.set(thread, performance.now());
-    else if (performance.now() - (heardMs.get(thread) ?? performance.now()) > SILENT_MS) {
+    else if (performance.now() - (heardMs.get(thread) ?? performance.now()) > silentMs) {
       heardMs.delete(thread);
       on.silent(thread);
     }

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Actor } from '#runtime/actor.ts';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import type {
   ActorSpec,
@@ -54,14 +55,26 @@ export type TestSystem = System & {
 };
 
 /** Resolves with the first value of `look` that is not undefined or false. */
-export const until = async <T>(look: () => T | undefined | false, ms = 5000): Promise<T> => {
+export const until = async <T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  ms = 5000,
+): Promise<T> => {
   const endMs = performance.now() + ms;
   for (;;) {
-    const value = look();
+    const value = await look();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > endMs) throw new Error(`not within ${ms} ms: ${look.toString()}`);
     await new Promise((done) => setTimeout(done, 5));
   }
+};
+
+/** Configurations as the topology loader leaves them: through the actor's own schema, defaults filled in. */
+const parsed = async <Spec extends ChildSpec>(spec: Spec): Promise<Spec> => {
+  if (spec.kind === 'supervisor') {
+    return { ...spec, children: await Promise.all(spec.children.map(parsed)) };
+  }
+  const module = (await import(spec.module)) as { readonly default: Actor };
+  return { ...spec, config: await module.default.config.parseAsync(spec.config) };
 };
 
 /** Starts a system. Without a control socket unless `given` says otherwise. */
@@ -73,7 +86,7 @@ export const testSystem = async (
   const dataDir = kept ?? (await mkdtemp(join(tmpdir(), 'cybermesh-')));
   const seen: RuntimeEvent[] = [];
   const spec: SystemSpec = {
-    root: 'kind' in root ? root : supervisor('root', root),
+    root: await parsed('kind' in root ? root : supervisor('root', root)),
     node: {
       name: 'test',
       dataDir,
