@@ -5,7 +5,8 @@ import { decodeAnomaly } from '#proto/wire/anomaly.ts';
 import { decodeEvidence } from '#proto/wire/evidence.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import { verify } from '#proto/wire/verification.ts';
-import { detection, identity, messageOf, type Published, storeFile, world } from './world.ts';
+import { detection } from './incidents.ts';
+import { identity, messageOf, type Published, storeFile, world } from './world.ts';
 
 const START_MS = 1_800_000_000_000;
 const anomalies = (bus: readonly Published[]): Published[] =>

@@ -7,7 +7,7 @@ import { io } from '#actors/signer/io.ts';
 import type { Self } from '#actors/signer/messages.ts';
 import { writeKeyPair } from '#native/crypto.ts';
 import type { IoPort } from '#runtime/actor.ts';
-import { detection } from './world.ts';
+import { detection } from './incidents.ts';
 
 const START_MS = 1_800_000_000_000;
 
