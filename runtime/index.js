@@ -9,16 +9,23 @@ import { fileURLToPath } from 'node:url';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 const isRecent = major > 24 || (major === 24 && minor >= 12);
-const main = new URL(existsSync(new URL('./main.ts', import.meta.url)) ? './main.ts' : './main.js', import.meta.url);
+const main = new URL(
+  existsSync(new URL('./main.ts', import.meta.url)) ? './main.ts' : './main.js',
+  import.meta.url,
+);
 const pinned = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
 
 /** Starts the pinned Node and stands for it: its signals, its exit code, its death. */
 const delegate = () => {
   // The channel tells the child when we are killed without a chance to forward anything: see main.ts.
-  const child = spawn(pinned, [...process.execArgv, fileURLToPath(main), ...process.argv.slice(2)], {
-    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: { ...process.env, PINNED_NODE: pinned },
-  });
+  const child = spawn(
+    pinned,
+    [...process.execArgv, fileURLToPath(main), ...process.argv.slice(2)],
+    {
+      stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, PINNED_NODE: pinned },
+    },
+  );
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2']) {
     process.on(signal, () => child.kill(signal));
   }
@@ -37,7 +44,9 @@ if (isRecent) {
   process.argv[1] = fileURLToPath(main);
   await import(main.href);
 } else if (process.env.PINNED_NODE === pinned) {
-  console.error(`${pinned} is Node ${process.versions.node}; 24.12 or newer is needed. Run "npm ci".`);
+  console.error(
+    `${pinned} is Node ${process.versions.node}; 24.12 or newer is needed. Run "npm ci".`,
+  );
   process.exit(1);
 } else {
   delegate();

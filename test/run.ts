@@ -31,9 +31,9 @@ const onPath = (program: string): boolean =>
 
 /** What the name of a test may say in brackets, e.g. `(needs root)`; true when it is there. */
 const isThere = (need: string): boolean => {
-  if (/data folder/.test(need)) return hasData;
-  if (/root/.test(need)) return isRoot;
-  if (/linux/i.test(need)) return process.platform === 'linux';
+  if (need.includes('data folder')) return hasData;
+  if (need === 'root') return isRoot;
+  if (need === 'Linux') return process.platform === 'linux';
   return need.split(/,| and /).every((program) => onPath(program.trim()));
 };
 

@@ -15,7 +15,9 @@ export const hasData = existsSync(path.join(dataDir, 'pcap', 'manifest.csv'));
 export const capture = (name: string): string => {
   const folder = path.join(dataDir, 'pcap');
   const endings = ['', '.gz', '.pcap.gz', '.pcapng.gz', '.pcap', '.pcapng'];
-  const found = endings.map((end) => path.join(folder, name + end)).find((file) => existsSync(file));
+  const found = endings
+    .map((end) => path.join(folder, name + end))
+    .find((file) => existsSync(file));
   if (found === undefined) throw new Error(`no capture ${name} in ${folder}`);
   return found;
 };
