@@ -47,7 +47,7 @@ const isOfFiles = (source: SourceConfig): source is FileSource =>
 export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
   const { source } = config;
   const store = positionStore(port.dataDir);
-  const runStartMs = port.now() - process.uptime() * 1000;
+  const run = { pid: process.pid, startMs: port.now() - process.uptime() * 1000 };
   const labels: LabelTable = [];
   const files = isOfFiles(source) ? filesOf(source, port) : [];
   let position: Position | undefined;
@@ -70,7 +70,7 @@ export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
     commands: {
       begin: () => {
         reading.close();
-        position = nextPosition(store.load(), nameOf(source), files, runStartMs);
+        position = nextPosition(store.load(), nameOf(source), files, run);
         store.save(position);
         reading = open(position);
         const { epoch, complete } = position;

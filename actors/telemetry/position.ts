@@ -16,11 +16,12 @@ const schema = z.strictObject({
   epoch: z.int().min(0),
   done: z.array(file),
   complete: z.boolean(),
-  /** Which run of the process wrote this, see `sameRun`. */
-  runStartMs: z.number(),
+  /** Which run of the process wrote this, see `isSameRun`. */
+  run: z.strictObject({ pid: z.number(), startMs: z.number() }),
 });
 
 export type Position = z.output<typeof schema>;
+export type Run = Position['run'];
 
 export const parsePosition = (text: string | undefined): Position | undefined => {
   if (text === undefined) return undefined;
@@ -28,10 +29,12 @@ export const parsePosition = (text: string | undefined): Position | undefined =>
   return parsed.success ? parsed.data : undefined;
 };
 
-/** Starts of one process, as two readings of the clock give them, lie within this. */
-const RUN_TOLERANCE_MS = 1_500;
+/** Starts of one process, as two readings of the clock give them, lie within this (clocks are adjusted). */
+const RUN_TOLERANCE_MS = 1_000;
 
-export const sameRun = (a: number, b: number): boolean => Math.abs(a - b) <= RUN_TOLERANCE_MS;
+/** In a container every run may have the same process id, so the time of the start counts, too. */
+const isSameRun = (a: Run, b: Run): boolean =>
+  a.pid === b.pid && Math.abs(a.startMs - b.startMs) <= RUN_TOLERANCE_MS;
 
 const isSameFile = (a: Position['done'][number], b: SourceFile | undefined): boolean =>
   b !== undefined && a.name === b.name && a.bytes === b.bytes && a.modifiedMs === b.modifiedMs;
@@ -41,14 +44,14 @@ export const nextPosition = (
   last: Position | undefined,
   source: string,
   files: readonly SourceFile[],
-  runStartMs: number,
+  run: Run,
 ): Position => {
   const epoch = (last?.epoch ?? 0) + 1;
-  const fresh: Position = { source, epoch, done: [], complete: false, runStartMs };
+  const fresh: Position = { source, epoch, done: [], complete: false, run };
   if (last === undefined || last.source !== source) return fresh;
   const unchanged = last.done.every((done, index) => isSameFile(done, files[index]));
   if (!unchanged) return fresh;
-  const isNewRun = !sameRun(last.runStartMs, runStartMs);
+  const isNewRun = !isSameRun(last.run, run);
   if (last.complete && isNewRun) return fresh;
   const complete = last.complete && last.done.length === files.length;
   return { ...fresh, done: last.done, complete };
