@@ -1,5 +1,6 @@
 /** Decides one batch: every window and flow is voted on, what is sure enough joins its incident. */
 import type { Crypto } from '#proto/crypto.ts';
+import { flowFirstMs, WINDOW } from '#proto/flow-batch.ts';
 import type { Cidr } from '#proto/ip.ts';
 import { scoreAt, THREAT_COUNT, type Threat } from '#proto/threats.ts';
 import { findingAt, type Pending } from './batches.ts';
@@ -163,16 +164,21 @@ const decideSubject = (
   }
 };
 
-/** Windows first: they are seen while flows are still running. */
+/**
+ * In the order of capture time: a flow when it began, a window when it ended. So incidents of a batch that spans
+ * minutes do not get ahead of themselves.
+ */
 export const decide = (deciding: Deciding, batch: Pending): Telling[] => {
+  const { flows, windows, columns, aggregates } = batch;
+  const timesMs = new Float64Array(flows + windows);
+  for (let i = 0; i < flows; i += 1) timesMs[i] = flowFirstMs(columns, i);
+  for (let i = 0; i < windows; i += 1) timesMs[flows + i] = WINDOW.get.lastMs(aggregates, i);
+  const order = [...timesMs.keys()].sort((a, b) => timesMs[a]! - timesMs[b]! || b - a);
   const tellings: Telling[] = [];
-  for (let i = 0; i < batch.windows; i += 1) {
-    const subjectOf = () => windowSubject(batch.aggregates, i);
-    decideSubject(deciding, batch, batch.flows + i, subjectOf, tellings);
-  }
-  for (let i = 0; i < batch.flows; i += 1) {
-    const subjectOf = () => flowSubject(batch.columns, i);
-    decideSubject(deciding, batch, i, subjectOf, tellings);
+  for (const row of order) {
+    const subjectOf = (): Subject =>
+      row < flows ? flowSubject(columns, row) : windowSubject(aggregates, row - flows);
+    decideSubject(deciding, batch, row, subjectOf, tellings);
   }
   return tellings;
 };

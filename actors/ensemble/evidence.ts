@@ -117,7 +117,7 @@ export const tellingOf = (
     dst_ip: shown(target),
     dst_ports: ports,
     protocol: subject.protocol,
-    spoofable: subject.spoofable,
+    spoofable: source === '' || !incident.proven.has(source),
     first_seen_ms: incident.firstMs,
     last_seen_ms: incident.lastMs,
     flows: counts.flows,

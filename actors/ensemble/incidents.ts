@@ -28,6 +28,8 @@ export type Incident = {
   stretch: Stretch | undefined;
   readonly ofFlows: Counts;
   flowSightings: number;
+  /** Sources that completed handshakes in what was sighted: nobody forged them. */
+  readonly proven: Set<string>;
   readonly sources: Map<string, number>;
   readonly targets: Map<string, number>;
   readonly ports: Set<number>;
@@ -74,6 +76,7 @@ const newIncident = (number: number, { subject, vote }: Sighting): Incident => (
   stretch: undefined,
   ofFlows: { flows: 0, packets: 0, bytes: 0 },
   flowSightings: 0,
+  proven: new Set(),
   sources: new Map(),
   targets: new Map(),
   ports: new Set(),
@@ -139,6 +142,7 @@ const add = (incident: Incident, { subject, vote, severity }: Sighting): void =>
     incident.flowSightings += 1;
   } else addWindow(incident, subject);
   addName(incident.sources, subject.source);
+  if (!subject.spoofable && incident.proven.size < NAMES_MAX) incident.proven.add(subject.source);
   addName(incident.targets, subject.target);
   for (const port of subject.ports) if (incident.ports.size < PORTS_MAX) incident.ports.add(port);
   if (vote.confidence >= incident.confidence) {

@@ -63,10 +63,10 @@ export const deviations = (baseline: Baseline, values: Float64Array): Float64Arr
 };
 
 /** Lets the cumulative sums follow: they grow under a lasting rise, however small, and fall otherwise. */
-export const accumulate = (baseline: Baseline, z: Float64Array): void => {
+export const accumulate = (baseline: Baseline, z: Float64Array, sumMax: number): void => {
   for (let i = 0; i < D; i += 1) {
     const step = Math.min(STEP_DEVIATIONS_MAX, z[i] ?? 0) - SLACK_DEVIATIONS;
-    baseline.sums[i] = Math.max(0, (baseline.sums[i] ?? 0) + step);
+    baseline.sums[i] = Math.min(sumMax, Math.max(0, (baseline.sums[i] ?? 0) + step));
   }
 };
 

@@ -39,16 +39,35 @@ export type Judgement = {
 const HALF_SUPPORT_SAMPLES = 30;
 /** Spans that have a baseline; the 60 s windows move too slowly for one. */
 const SPANS_MAX_MS = 10_000;
+/** Cumulative sums stop here, in limits, so that they fall again soon after the cause has gone. */
+const SUM_LIMITS_MAX = 5;
 /** A window this lopsided teaches nothing: most of what it holds was never answered. */
 const UNANSWERED_SHARE_MAX = 0.5;
 const UNANSWERED_MIN = 16;
 
-/** The dimensions whose rise speaks for a threat, by side. */
+/**
+ * The dimensions whose rise speaks for a threat: of each group at least one must rise, and the weakest group counts. A
+ * scan is many targets and no answers; more traffic alone is none.
+ */
+type Speech = {
+  readonly spanMs: readonly number[];
+  readonly groups: readonly (readonly Dimension[])[];
+};
 const SPEAKS: {
-  readonly [S in 'source' | 'destination']: { readonly [T in Threat]?: readonly Dimension[] };
+  readonly [S in 'source' | 'destination']: { readonly [T in Threat]?: Speech };
 } = {
-  destination: { ddos: ['packets', 'bytes', 'flows', 'distinctPeers', 'unanswered'] },
-  source: { port_scan: ['flows', 'distinctPeers', 'distinctPorts', 'unanswered'] },
+  destination: {
+    ddos: {
+      spanMs: [1_000, 10_000],
+      groups: [['packets', 'bytes', 'flows', 'distinctPeers', 'unanswered']],
+    },
+  },
+  source: {
+    port_scan: {
+      spanMs: [10_000],
+      groups: [['distinctPeers', 'distinctPorts'], ['unanswered']],
+    },
+  },
 };
 
 const { get } = WINDOW;
@@ -116,13 +135,17 @@ const strengthOf = (
   config: MathConfig,
   baseline: Baseline,
   z: Float64Array,
-  dimensions: readonly Dimension[],
+  groups: Speech['groups'],
 ): Strength => {
-  const strength: Strength = { multiple: 0, reasons: [] };
-  for (const name of dimensions) {
-    const i = DIMENSIONS.indexOf(name);
-    weigh(strength, `ewma.${name}`, z[i] ?? 0, config.deviationsLimit);
-    weigh(strength, `cusum.${name}`, baseline.sums[i] ?? 0, config.sumLimit);
+  const strength: Strength = { multiple: Number.POSITIVE_INFINITY, reasons: [] };
+  for (const group of groups) {
+    const part: Strength = { multiple: 0, reasons: strength.reasons };
+    for (const name of group) {
+      const i = DIMENSIONS.indexOf(name);
+      weigh(part, `ewma.${name}`, z[i] ?? 0, config.deviationsLimit);
+      weigh(part, `cusum.${name}`, baseline.sums[i] ?? 0, config.sumLimit);
+    }
+    strength.multiple = Math.min(strength.multiple, part.multiple);
   }
   for (const name of ['entropyPeer', 'entropyLength'] as const) {
     const shift = Math.abs(z[DIMENSIONS.indexOf(name)] ?? 0);
@@ -194,10 +217,11 @@ const judgeWindow = (
   let far = false;
   if (baseline !== undefined) {
     const z = deviations(baseline, values);
-    if (ripe) accumulate(own, z);
+    if (ripe) accumulate(own, z, SUM_LIMITS_MAX * config.sumLimit);
     const support = baseline.samples / (baseline.samples + HALF_SUPPORT_SAMPLES);
-    for (const [threat, dimensions] of Object.entries(SPEAKS[side])) {
-      const strength = strengthOf(config, baseline, z, dimensions);
+    for (const [threat, speech] of Object.entries(SPEAKS[side])) {
+      if (!speech.spanMs.includes(spanMs)) continue;
+      const strength = strengthOf(config, baseline, z, speech.groups);
       if (strength.multiple >= 1) far = true;
       // Compared with strangers, only what stands out is an opinion.
       if (ripe || strength.multiple >= 1) {
