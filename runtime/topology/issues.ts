@@ -65,6 +65,12 @@ const typeSentence = (
   return `expected ${expected}${unit ?? ''}${got}${remedy === undefined ? '' : `; ${remedy}`}`;
 };
 
+/** A did-you-mean for a value, or nothing: what is known has been listed already. */
+const nearOnly = (value: unknown, known: readonly string[]): string => {
+  const near = typeof value === 'string' ? didYouMean(value, known) : '';
+  return near.startsWith('; did') ? near : '';
+};
+
 const unionProblems = (issue: Issue & { code: 'invalid_union' }, context: Context): Problem[] => {
   const discriminator = (issue as { readonly discriminator?: string }).discriminator;
   if (discriminator !== undefined && issue.errors.length === 0) {
@@ -74,7 +80,7 @@ const unionProblems = (issue: Issue & { code: 'invalid_union' }, context: Contex
     const message =
       value === undefined
         ? `is required: one of ${known.join(', ')}`
-        : `expected one of ${known.join(', ')}, got ${shown(value)}`;
+        : `expected one of ${known.join(', ')}, got ${shown(value)}${nearOnly(value, known)}`;
     return [at(context, steps, message)];
   }
   const best = [...issue.errors]
@@ -113,8 +119,7 @@ const problemsOf = (issue: Issue, context: Context): Problem[] => {
     case 'invalid_value': {
       const value = valueAt(context.node, issue.path);
       const known = issue.values.map(String);
-      const near = typeof value === 'string' ? didYouMean(value, known) : '';
-      const hint = near.startsWith('; did') ? near : '';
+      const hint = nearOnly(value, known);
       const wanted = `expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`;
       return [at(context, issue.path, `${wanted}, got ${shown(value)}${hint}`)];
     }

@@ -69,7 +69,7 @@ export const didYouMean = (name: string, known: readonly string[]): string => {
     return `; did you mean ${best}${unit === undefined ? '' : ` (${unit})`}?`;
   }
   if (known.length === 0) return '';
-  return `; known here: ${[...known].sort().slice(0, 24).join(', ')}`;
+  return `; known here: ${[...new Set(known)].sort().slice(0, 24).join(', ')}`;
 };
 
 const SCALE_MS: { readonly [unit: string]: number } = {
