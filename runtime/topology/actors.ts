@@ -25,8 +25,9 @@ export type KnownActor = {
 const fileOf = (root: URL, actor: string, part: string): URL =>
   new URL(`${actor}/${part}${ENDING}`, root);
 
-/** The module `actors/<actor>/<part>.ts`, when it is there. */
+/** The module `actors/<actor>/<part>.ts`, when it is there. A name that is no name leads nowhere. */
 export const partOf = (root: URL, actor: string, part: string): URL | undefined => {
+  if (!/^[a-z][a-z0-9-]*$/.test(actor)) return undefined;
   const file = fileOf(root, actor, part);
   return existsSync(fileURLToPath(file)) ? file : undefined;
 };

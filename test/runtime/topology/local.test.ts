@@ -30,9 +30,10 @@ test('the four validators know each other and listen where the others look', asy
   }
 });
 
-test('a kernel is touched by no default: the enforcer is noop, the API on the loopback', async () => {
+test('nothing reaches out of the machine: the enforcer is noop, the API on the loopback', async () => {
   const { view } = await local();
   expect(actorsOf(view, 'enforcer')[0]?.config).toMatchObject({ backend: 'noop' });
+  expect(actorsOf(view, 'api')[0]?.config).toMatchObject({ host: '127.0.0.1' });
 });
 
 test('config/schema.json is what the schemas of the actors say (node runtime schema --write)', async () => {

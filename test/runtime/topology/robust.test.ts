@@ -81,6 +81,14 @@ test(`any text and any setting give errors with places, never an exception (seed
   );
 });
 
+test('an actor is named by a name, not by a path or a URL', async () => {
+  for (const actor of ['A:x', '../bus', '/bus', 'file:///bus', 'bus/../bus']) {
+    const content = `genesis: { create: true }\nsupervise: { children: [ { name: a, actor: "${actor}" } ] }`;
+    const result = await loadText('t.yaml', content, { actorsRoot, env: {} });
+    expect(result.ok ? '' : formatProblem(result.error[0]!)).toMatch(/^t\.yaml:2:44 a\.actor: /);
+  }
+});
+
 test(`the distance of words is a metric (seed ${seed})`, () => {
   const word = fc.string({ maxLength: 8 });
   fc.assert(
