@@ -1,5 +1,6 @@
 /**
- * Claim: packets a second through capture parser and flow meter on one thread, and with the windows.
+ * Claim: packets a second through capture parser and flow meter on one thread, and with the
+ * windows.
  *
  *   node bench/meter.ts [capture] [seconds]
  *

@@ -1,6 +1,7 @@
 /**
- * The 79 features of a flow, in the order of the vector: ports, protocol and the 76 statistics of CICFlowMeter V4
- * as corrected by Engelen et al. 2021 and Liu et al. 2022. Float32; times in microseconds, sizes in bytes.
+ * The 79 features of a flow, in the order of the vector: ports, protocol and the 76 statistics of
+ * CICFlowMeter V4 as corrected by Engelen et al. 2021 and Liu et al. 2022. Float32; times in
+ * microseconds, sizes in bytes.
  */
 
 export const FEATURE_NAMES = [

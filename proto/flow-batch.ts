@@ -1,6 +1,6 @@
 /**
- * What travels in shared memory between telemetry, features, the engines and the ensemble: packets, flows
- * (vector + columns) and windows. All times are capture time. Addresses are 16 bytes (IPv4 as
+ * What travels in shared memory between telemetry, features, the engines and the ensemble: packets,
+ * flows (vector + columns) and windows. All times are capture time. Addresses are 16 bytes (IPv4 as
  * ::ffff:a.b.c.d). Every record is little-endian; see record-layout.ts.
  *
  *   const view = recordsOf(message.columns);
@@ -29,15 +29,22 @@ export const WINDOWS_MAX = 2_048;
 export const PACKET = layoutOf({
   /** Capture time, whole microseconds since 1970. */
   timeUs: 'f64',
-  /** 1-based number of the packet in its file, as a reader of captures counts; synthetic: in the run. */
+  /**
+   * 1-based number of the packet in its file, as a reader of captures counts; synthetic: in the
+   * run.
+   */
   number: 'f64',
   source: 'address',
   destination: 'address',
   /** Place of the file in the sorted list of the source. */
   fileIndex: 'u32',
-  /** Length of the IP datagram from its own header (not the captured length, no Ethernet padding). */
+  /**
+   * Length of the IP datagram from its own header (not the captured length, no Ethernet padding).
+   */
   ipBytes: 'u32',
-  /** IP length - IP headers - L4 header. Of a non-first fragment: all that follows the IP headers. */
+  /**
+   * IP length - IP headers - L4 header. Of a non-first fragment: all that follows the IP headers.
+   */
   payloadBytes: 'u32',
   /** TCP sequence and acknowledgement numbers; 0 without TCP. */
   tcpSequence: 'u32',
@@ -49,7 +56,10 @@ export const PACKET = layoutOf({
   headerBytes: 'u16',
   /** TCP window field, unscaled. */
   windowBytes: 'u16',
-  /** Label of a generated or labelled packet (an index the source keeps). FOR EVALUATION ONLY: no engine reads it. */
+  /**
+   * Label of a generated or labelled packet (an index the source keeps). FOR EVALUATION ONLY: no
+   * engine reads it.
+   */
   labelIndex: 'u16',
   /** IANA: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6 ... */
   protocol: 'u8',
@@ -85,21 +95,25 @@ export const PACKET_MARK = {
 } as const;
 
 /**
- * How far the initiator (`source`) proved that it receives what it asked for. `syn`: its SYN was seen.
- * `complete`: it acknowledged a sequence number that only a receiver of the responder's packets knows, so
- * its address is not spoofed. `none`: neither (not TCP, or begun before the capture).
+ * How far the initiator (`source`) proved that it receives what it asked for. `syn`: its SYN was
+ * seen. `complete`: it acknowledged a sequence number that only a receiver of the responder's
+ * packets knows, so its address is not spoofed. `none`: neither (not TCP, or begun before the
+ * capture).
  */
 export const HANDSHAKES = ['none', 'syn', 'complete'] as const;
 export type Handshake = (typeof HANDSHAKES)[number];
 
 /**
- * Why a flow ended. `active` = 120 s flow timeout; `evicted` = least recently used of a full table; `flush` =
- * the source ended; `row` = it came as a finished flow.
+ * Why a flow ended. `active` = 120 s flow timeout; `evicted` = least recently used of a full table;
+ * `flush` = the source ended; `row` = it came as a finished flow.
  */
 export const CLOSE_REASONS = ['fin', 'rst', 'active', 'evicted', 'flush', 'row', 'idle'] as const;
 export type CloseReason = (typeof CLOSE_REASONS)[number];
 
-/** Side columns of one finished flow, beside its vector: row i of `columns` belongs to row i of `vectors`. */
+/**
+ * Side columns of one finished flow, beside its vector: row i of `columns` belongs to row i of
+ * `vectors`.
+ */
 export const FLOW = layoutOf({
   /** Capture time of the first and last packet, whole microseconds since 1970 (see flowFirstMs). */
   firstUs: 'f64',
@@ -118,7 +132,9 @@ export const FLOW = layoutOf({
   fileIndex: 'u32',
   sourcePort: 'u16',
   destinationPort: 'u16',
-  /** Index in the label table of the source. FOR EVALUATION ONLY: no engine reads it. 0 = no label. */
+  /**
+   * Index in the label table of the source. FOR EVALUATION ONLY: no engine reads it. 0 = no label.
+   */
   labelIndex: 'u16',
   protocol: 'u8',
   /** Index in HANDSHAKES. */
@@ -152,15 +168,18 @@ export const flowCloseReason = (view: DataView, row: number): CloseReason =>
 
 export const WINDOW_SIDES = ['source', 'destination'] as const;
 export type WindowSide = (typeof WINDOW_SIDES)[number];
-/** 1 s for floods, 10 s for what lasts, 60 s for what is slow (password guessing, careful scans). */
+/**
+ * 1 s for floods, 10 s for what lasts, 60 s for what is slow (password guessing, careful scans).
+ */
 export const WINDOW_SPANS_MS = [1_000, 10_000, 60_000] as const;
 
 /**
- * What one address sent (side source) or got (side destination) in one span of capture time. Counters
- * follow packets on packet sources, finished flows on flow sources. "Peer" is the other address.
- * Counters of connections are those that the address began (source) or that were begun towards it
- * (destination), answers included: synAck of a source are the answers that it got, of a destination
- * those that it gave. All counts are lower bounds: sketches and bounded tables forget, never invent.
+ * What one address sent (side source) or got (side destination) in one span of capture time.
+ * Counters follow packets on packet sources, finished flows on flow sources. "Peer" is the other
+ * address. Counters of connections are those that the address began (source) or that were begun
+ * towards it (destination), answers included: synAck of a source are the answers that it got, of a
+ * destination those that it gave. All counts are lower bounds: sketches and bounded tables forget,
+ * never invent.
  */
 export const WINDOW = layoutOf({
   /** Begin of the span, capture time, Unix ms. */
@@ -191,7 +210,10 @@ export const WINDOW = layoutOf({
   synAck: 'u32',
   rst: 'u32',
   fin: 'u32',
-  /** Connections completed in the span (see HANDSHAKES), with this address as their initiator (source) or target. */
+  /**
+   * Connections completed in the span (see HANDSHAKES), with this address as their initiator
+   * (source) or target.
+   */
   handshakes: 'u32',
   tcpPackets: 'u32',
   udpPackets: 'u32',
@@ -203,11 +225,16 @@ export const WINDOW = layoutOf({
   topPeerPackets: 'u32',
   /** UDP packets of conversations that the other side never answered. */
   unansweredUdp: 'u32',
-  /** UDP packets from the port of a service that reflects (DNS, NTP, IKE ...) that nobody had asked for. */
+  /**
+   * UDP packets from the port of a service that reflects (DNS, NTP, IKE ...) that nobody had asked
+   * for.
+   */
   reflectedPackets: 'u32',
   /** Short finished sessions to a port where one logs in (21, 22, 3389 ...). */
   authSessions: 'u32',
-  /** Connections that their initiator reset without having sent a byte: what scanners leave behind. */
+  /**
+   * Connections that their initiator reset without having sent a byte: what scanners leave behind.
+   */
   probes: 'u32',
   /** Attempts without an answer so far, or refused: distinct (peer, port), peers and ports. */
   failedPairs: 'u32',
@@ -240,6 +267,8 @@ export const PACKET_FACT = {
   newFlow: 0x01,
   /** It travels from the initiator to the responder. */
   forward: 0x02,
-  /** It completed the initiator's handshake (HANDSHAKES): the initiator is the sender. Once a flow. */
+  /**
+   * It completed the initiator's handshake (HANDSHAKES): the initiator is the sender. Once a flow.
+   */
   handshake: 0x04,
 } as const;

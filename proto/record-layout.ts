@@ -1,7 +1,8 @@
 /**
- * Fixed-size records in a byte array: declared once, read and written in place, little-endian. Fields lie in
- * the order of the declaration at their natural alignment; a record's size is a multiple of 8, so a run
- * of records in 8-byte aligned memory can also be read through typed arrays.
+ * Fixed-size records in a byte array: declared once, read and written in place, little-endian.
+ * Fields lie in the order of the declaration at their natural alignment; a record's size is a
+ * multiple of 8, so a run of records in 8-byte aligned memory can also be read through typed
+ * arrays.
  */
 
 export type Cell = 'f64' | 'f32' | 'u32' | 'u16' | 'u8' | 'address';
@@ -103,7 +104,10 @@ export const layoutOf = <const S extends Spec>(spec: S): Layout<S> => {
 export const recordsOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** Row-major Float32 in `bytes`: feature vectors or a score matrix. The bytes must be 4-byte aligned. */
+/**
+ * Row-major Float32 in `bytes`: feature vectors or a score matrix. The bytes must be 4-byte
+ * aligned.
+ */
 export const floatsOf = (bytes: Uint8Array): Float32Array => {
   if (bytes.byteOffset % 4 !== 0 || bytes.byteLength % 4 !== 0) {
     throw new Error('a float matrix must be 4-byte aligned');

@@ -1,7 +1,8 @@
 /**
- * The threats that an engine can name, in the order of the columns of a verdict's score matrix, and the
- * accessors of that matrix. A matrix is row-major Float32, one row a subject (flows first, then windows of
- * the batch, in their order), one column a threat; NaN = the engine abstains for that subject and threat.
+ * The threats that an engine can name, in the order of the columns of a verdict's score matrix, and
+ * the accessors of that matrix. A matrix is row-major Float32, one row a subject (flows first, then
+ * windows of the batch, in their order), one column a threat; NaN = the engine abstains for that
+ * subject and threat.
  */
 
 export const THREATS = [

@@ -1,7 +1,7 @@
 /**
- * Packets to flows to vectors, and beside them the windows. A function of the batches of one epoch alone: no clock, no
- * timer, so reading again gives the same bytes again. Output batches have their own numbers;
- * `passed` tells telemetry how far an input batch went.
+ * Packets to flows to vectors, and beside them the windows. A function of the batches of one epoch
+ * alone: no clock, no timer, so reading again gives the same bytes again. Output batches have their
+ * own numbers; `passed` tells telemetry how far an input batch went.
  */
 import { ensemble } from '#actors/ensemble/protocol.ts';
 import { math } from '#actors/math/protocol.ts';

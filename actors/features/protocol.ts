@@ -1,6 +1,9 @@
 import { address, bool, shared, str, u32 } from '#runtime/actor.ts';
 
-/** Turns packets (or finished flows) into feature vectors and windows, for the engines and the ensemble. */
+/**
+ * Turns packets (or finished flows) into feature vectors and windows, for the engines and the
+ * ensemble.
+ */
 export const features = address('features', {
   /** `count` records of PACKET (proto/flow-batch.ts) in capture order. */
   packets: {

@@ -1,4 +1,6 @@
-/** What can be known of a source before the start: its files are there and are what the source says. */
+/**
+ * What can be known of a source before the start: its files are there and are what the source says.
+ */
 import { actorsOf, type TopologyCheck } from '#runtime/topology/view.ts';
 import { config } from './config.ts';
 import { usableFiles } from './inspect.ts';

@@ -1,6 +1,6 @@
 /**
- * Hands out batches, at most so many that are not yet processed to their end, and moves the durable position at the
- * end of each file, when everything of it is. Reading itself is io's.
+ * Hands out batches, at most so many that are not yet processed to their end, and moves the durable
+ * position at the end of each file, when everything of it is. Reading itself is io's.
  */
 import { features } from '#actors/features/protocol.ts';
 import { unreachable } from '#proto/result.ts';
@@ -49,7 +49,9 @@ export type Commands = {
 
 type Fx = Effects<Self, Commands>;
 
-/** An input batch on its way; `lastSeq`: the output batch that it ends with, once features said so. */
+/**
+ * An input batch on its way; `lastSeq`: the output batch that it ends with, once features said so.
+ */
 type InFlight = { readonly seq: number; lastSeq: number | undefined };
 
 export type State = {

@@ -1,4 +1,7 @@
-/** The files of a source: found, checked and opened as one stream of bytes each, unpacked where packed. */
+/**
+ * The files of a source: found, checked and opened as one stream of bytes each, unpacked where
+ * packed.
+ */
 import { closeSync, createReadStream, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -23,7 +26,10 @@ const fileAt = (file: string): SourceFile => {
   return { name: path.basename(file), path: file, bytes, modifiedMs: Math.floor(stat.mtimeMs) };
 };
 
-/** The regular files of a folder in the order of their names (hidden ones left out), or the one file. */
+/**
+ * The regular files of a folder in the order of their names (hidden ones left out), or the one
+ * file.
+ */
 export const sourceFiles = (source: string): Result<readonly SourceFile[], string> => {
   const from = path.resolve(source);
   try {
@@ -61,7 +67,10 @@ const rawHead = (file: SourceFile, bytes: number): Uint8Array => {
   }
 };
 
-/** The first bytes of what is in the file, unpacked (at least 4 KiB of it, or all). Throws as openSync does. */
+/**
+ * The first bytes of what is in the file, unpacked (at least 4 KiB of it, or all). Throws as
+ * openSync does.
+ */
 export const firstBytes = (file: SourceFile): Uint8Array => {
   const head = rawHead(file, HEAD_BYTES);
   return isGzip(head) ? gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }) : head;

@@ -1,9 +1,11 @@
 /**
- * How far a source of files has been read and everything that came of it is durable: whole files, no less,
- * because what the meter holds in the middle of a file is not on any disk. Pure; io.ts keeps it.
+ * How far a source of files has been read and everything that came of it is durable: whole files,
+ * no less, because what the meter holds in the middle of a file is not on any disk. Pure; io.ts
+ * keeps it.
  *
- * A file that was begun and not finished is read again from its start, under a new epoch. A source that was read to
- * its end begins anew with the next run of the process, and stays ended within the same one.
+ * A file that was begun and not finished is read again from its start, under a new epoch. A source
+ * that was read to its end begins anew with the next run of the process, and stays ended within the
+ * same one.
  */
 import { z } from 'zod';
 import type { SourceFile } from './files.ts';
@@ -29,7 +31,10 @@ export const parsePosition = (text: string | undefined): Position | undefined =>
   return parsed.success ? parsed.data : undefined;
 };
 
-/** Starts of one process, as two readings of the clock give them, lie within this (clocks are adjusted). */
+/**
+ * Starts of one process, as two readings of the clock give them, lie within this (clocks are
+ * adjusted).
+ */
 const RUN_TOLERANCE_MS = 1_000;
 
 /** In a container every run may have the same process id, so the time of the start counts, too. */

@@ -1,4 +1,7 @@
-/** One reading of one source: batches for as long as there are any. Everything here touches the world. */
+/**
+ * One reading of one source: batches for as long as there are any. Everything here touches the
+ * world.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { bytesOf } from '#proto/flow-batch.ts';
 import type { LogFields, LogLevel } from '#runtime/actor.ts';

@@ -1,9 +1,10 @@
 /**
- * The flow meter: packets in, finished flows out. Rules of the corrected CICFlowMeter (Engelen, Rimmer, Joosen,
- * "Troubleshooting an Intrusion Detection Dataset", WTMC 2021; Liu et al., CNS 2022):
- * a TCP connection has ended after FIN both ways and an ACK, or after RST; what still comes belongs to it
- * until a SYN begins the next one. Ours besides: an ended flow is handed out `lingerMs` after its last packet, one
- * that is silent for the flow timeout at once, and the least recently used one where the table is full.
+ * The flow meter: packets in, finished flows out. Rules of the corrected CICFlowMeter (Engelen,
+ * Rimmer, Joosen, "Troubleshooting an Intrusion Detection Dataset", WTMC 2021; Liu et al., CNS
+ * 2022): a TCP connection has ended after FIN both ways and an ACK, or after RST; what still comes
+ * belongs to it until a SYN begins the next one. Ours besides: an ended flow is handed out
+ * `lingerMs` after its last packet, one that is silent for the flow timeout at once, and the least
+ * recently used one where the table is full.
  */
 import {
   BATCH_MAX,
@@ -32,7 +33,9 @@ export type MeterConfig = {
   readonly flowTimeoutMs: number;
   readonly activityTimeoutMs: number;
   readonly lingerMs: number;
-  /** A packet up to this much older than its flow's last is out of order; beyond it time began anew. */
+  /**
+   * A packet up to this much older than its flow's last is out of order; beyond it time began anew.
+   */
   readonly reorderMs: number;
   readonly flowsMax: number;
 };

@@ -1,6 +1,6 @@
 /**
- * What the meter keeps of one flow: a row of doubles in one slab, so that a flow costs a fixed amount of memory
- * whatever it carries (means and variances are kept online: Welford 1962).
+ * What the meter keeps of one flow: a row of doubles in one slab, so that a flow costs a fixed
+ * amount of memory whatever it carries (means and variances are kept online: Welford 1962).
  */
 
 /** A running statistic: count, mean, sum of squared deviations, maximum, minimum, total. */
@@ -21,7 +21,9 @@ const names = <const T extends readonly string[]>(
     [K in T[number]]: number;
   };
 
-/** Begin of each statistic within a row. Lengths are of L4 payload, bytes; times are microseconds. */
+/**
+ * Begin of each statistic within a row. Lengths are of L4 payload, bytes; times are microseconds.
+ */
 export const STAT = names(
   0,
   STATISTIC,
@@ -77,7 +79,9 @@ export const S = names(
   'icmpCode',
   /** Index in HANDSHAKES. */
   'handshake',
-  /** Sequence number that acknowledges all the responder sent; -1 = it sent nothing to acknowledge. */
+  /**
+   * Sequence number that acknowledges all the responder sent; -1 = it sent nothing to acknowledge.
+   */
   'bwdNextSequence',
   /** See PHASE. */
   'phase',

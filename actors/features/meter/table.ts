@@ -1,6 +1,7 @@
 /**
- * The flows that are open: a hash table over the 5-tuple (either direction finds it) of fixed capacity, and two
- * lists in order of their last packet, one of open and one of ended flows, from which the oldest leave.
+ * The flows that are open: a hash table over the 5-tuple (either direction finds it) of fixed
+ * capacity, and two lists in order of their last packet, one of open and one of ended flows, from
+ * which the oldest leave.
  */
 import { PACKET } from '#proto/flow-batch.ts';
 import { ROW } from './state.ts';

@@ -73,8 +73,9 @@ const bulk = (
 };
 
 /**
- * Follows the initiator's proof that it reads the responder's answers (HANDSHAKES): an acknowledgement of exactly
- * what the responder has sent. True when this packet is that proof, for the first time.
+ * Follows the initiator's proof that it reads the responder's answers (HANDSHAKES): an
+ * acknowledgement of exactly what the responder has sent. True when this packet is that proof, for
+ * the first time.
  */
 const proves = (
   slab: Float64Array,
@@ -145,8 +146,8 @@ const marksOf = (marks: number): number =>
   (marks & PACKET_MARK.fragment ? FLOW_MARK.fragments : 0);
 
 /**
- * Adds the packet in `row` at `timeUs` (its own time, or the flow's last where it came out of order).
- * True when it completed the initiator's handshake.
+ * Adds the packet in `row` at `timeUs` (its own time, or the flow's last where it came out of
+ * order). True when it completed the initiator's handshake.
  */
 export const addPacket = (
   slab: Float64Array,

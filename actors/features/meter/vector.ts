@@ -1,4 +1,6 @@
-/** The state of a finished flow as its 79 features and its side columns. Never NaN, never infinite. */
+/**
+ * The state of a finished flow as its 79 features and its side columns. Never NaN, never infinite.
+ */
 import { CLOSE_REASONS, type CloseReason, F, FEATURE_COUNT, FLOW } from '#proto/flow-batch.ts';
 import {
   BULK,

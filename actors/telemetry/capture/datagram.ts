@@ -164,8 +164,8 @@ const upperLayer = (frame: Frame, end: number, out: DataView, base: number): boo
 };
 
 /**
- * Reads the datagram at `at` of the frame into record `row` of `out` (zeroed before). Time, number and file
- * are the caller's to set.
+ * Reads the datagram at `at` of the frame into record `row` of `out` (zeroed before). Time, number
+ * and file are the caller's to set.
  */
 export const readDatagram = (
   frame: Frame,

@@ -1,6 +1,7 @@
 /**
- * Capture files as a stream of frames: libpcap (draft-ietf-opsawg-pcap: micro- and nanoseconds, both
- * byte orders) and pcapng (draft-ietf-opsawg-pcapng). Pull: append chunks, take frames until it needs more.
+ * Capture files as a stream of frames: libpcap (draft-ietf-opsawg-pcap: micro- and nanoseconds,
+ * both byte orders) and pcapng (draft-ietf-opsawg-pcapng). Pull: append chunks, take frames until
+ * it needs more.
  */
 import { pcapngFraming } from './pcapng.ts';
 import { type ByteQueue, byteQueue, unread } from './queue.ts';

@@ -1,4 +1,7 @@
-/** Blocks of pcapng (draft-ietf-opsawg-pcapng): packets of all kinds are read, everything else is skipped. */
+/**
+ * Blocks of pcapng (draft-ietf-opsawg-pcapng): packets of all kinds are read, everything else is
+ * skipped.
+ */
 import { FRAME_BYTES_MAX, type Frame, type Taken } from './framing.ts';
 import { type ByteQueue, skip, unread } from './queue.ts';
 

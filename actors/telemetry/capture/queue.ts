@@ -1,6 +1,6 @@
 /**
- * Bytes that came in chunks and are read as records. Holds what is unread, never more than one record and
- * one chunk; what nobody wants is skipped without being held.
+ * Bytes that came in chunks and are read as records. Holds what is unread, never more than one
+ * record and one chunk; what nobody wants is skipped without being held.
  */
 export type ByteQueue = {
   /** The unread bytes lie in data[start, end). */

@@ -1,4 +1,7 @@
-/** Chunks of one capture file in, batches of PACKET records out, with a count of everything that was there. */
+/**
+ * Chunks of one capture file in, batches of PACKET records out, with a count of everything that was
+ * there.
+ */
 import { PACKET } from '#proto/flow-batch.ts';
 import { readDatagram } from './datagram.ts';
 import { framing, newFrame } from './framing.ts';

@@ -1,7 +1,7 @@
 /**
- * Which column of a flow file is which feature. CICFlowMeter has named its columns in several ways (V3 of
- * CIC-IDS2017, V4 of CSE-CIC-IDS2018, the corrected edition, the Python ports); names are compared
- * without case, spaces and punctuation, so only real differences stand here.
+ * Which column of a flow file is which feature. CICFlowMeter has named its columns in several ways
+ * (V3 of CIC-IDS2017, V4 of CSE-CIC-IDS2018, the corrected edition, the Python ports); names are
+ * compared without case, spaces and punctuation, so only real differences stand here.
  */
 import { FEATURE_NAMES, type FeatureName } from '#proto/flow-batch.ts';
 import { err, ok, type Result } from '#proto/result.ts';

@@ -1,4 +1,7 @@
-/** Chunks of one flow file in, batches of vectors and FLOW records out. Labels go aside, never into a vector. */
+/**
+ * Chunks of one flow file in, batches of vectors and FLOW records out. Labels go aside, never into
+ * a vector.
+ */
 import {
   CLOSE_REASONS,
   F,
@@ -8,6 +11,7 @@ import {
   HANDSHAKES,
   type Handshake,
 } from '#proto/flow-batch.ts';
+import { ok, type Result } from '#proto/result.ts';
 import { cellsOf, LINE_BYTES_MAX, putAddress, timeOf } from './cells.ts';
 import { type Columns, columnsOf } from './columns.ts';
 
@@ -33,8 +37,8 @@ const TCP = 6;
 const at = (vector: Float32Array, index: number): number => vector[index] ?? 0;
 
 /**
- * A row holds no sequence numbers: the handshake is inferred from its flags. Complete = SYN both ways, later
- * ACKs, and either payload both ways or no reset.
+ * A row holds no sequence numbers: the handshake is inferred from its flags. Complete = SYN both
+ * ways, later ACKs, and either payload both ways or no reset.
  */
 const handshakeOf = (v: Float32Array): Handshake => {
   if (at(v, F.protocol) !== TCP || at(v, F.syn_flag_cnt) === 0) return 'none';
@@ -147,6 +151,45 @@ const objectOf = (line: string): { readonly [key: string]: unknown } | undefined
 
 type Header = { readonly columns: Columns; readonly keys: readonly string[] | undefined };
 
+const headerOf = (line: string): Result<Header, string> => {
+  const object = line.startsWith('{') ? objectOf(line) : undefined;
+  const keys = object === undefined ? undefined : Object.keys(object);
+  const columns = columnsOf(keys ?? cellsOf(line));
+  return columns.ok ? ok({ columns: columns.value, keys }) : columns;
+};
+
+/** The cells of a line in the order of the header; none where it is no row. */
+const cellsIn = (line: string, keys: readonly string[] | undefined): string[] => {
+  if (line.length > LINE_BYTES_MAX) return [];
+  if (keys === undefined) return cellsOf(line);
+  const object = objectOf(line);
+  return object === undefined ? [] : keys.map((key) => String(object[key] ?? ''));
+};
+
+/** Writes the row of these cells behind the rows of `writer`; false where they are malformed. */
+const putRow = (
+  writer: Writer,
+  cells: readonly string[],
+  columns: Columns,
+  place: { readonly fileIndex: number; readonly number: number },
+  labels: LabelTable,
+): boolean => {
+  if (cells.length !== columns.count) return false;
+  const row = writer.count;
+  const vector = writer.vectors.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT);
+  writer.columns.fill(0, row * FLOW.size, (row + 1) * FLOW.size);
+  if (!putVector(cells, columns, vector) || !isPlausible(vector)) return false;
+  if (!putSides(cells, columns, writer.view, row, place.number)) return false;
+  putColumns(writer.view, row, vector);
+  FLOW.set.originNumber(writer.view, row, place.number);
+  FLOW.set.fileIndex(writer.view, row, place.fileIndex);
+  if (columns.label !== -1) {
+    FLOW.set.labelIndex(writer.view, row, labelIndex(labels, cells[columns.label] ?? ''));
+  }
+  writer.count += 1;
+  return true;
+};
+
 export const flowReader = (
   fileIndex: number,
   batchMax: number,
@@ -160,48 +203,23 @@ export const flowReader = (
   let fault: string | undefined;
   let writer = newWriter(batchMax);
 
-  const readHeader = (line: string): Header | undefined => {
-    const object = line.startsWith('{') ? objectOf(line) : undefined;
-    const keys = object === undefined ? undefined : Object.keys(object);
-    const columns = columnsOf(keys ?? cellsOf(line));
-    if (columns.ok) return { columns: columns.value, keys };
-    fault = columns.error;
-    return undefined;
-  };
-  const put = (cells: readonly string[], columns: Columns): boolean => {
-    if (cells.length !== columns.count) return false;
-    const row = writer.count;
-    const vector = writer.vectors.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT);
-    writer.columns.fill(0, row * FLOW.size, (row + 1) * FLOW.size);
-    if (!putVector(cells, columns, vector) || !isPlausible(vector)) return false;
-    if (!putSides(cells, columns, writer.view, row, counts.rows)) return false;
-    putColumns(writer.view, row, vector);
-    FLOW.set.originNumber(writer.view, row, counts.rows);
-    FLOW.set.fileIndex(writer.view, row, fileIndex);
-    if (columns.label !== -1) {
-      FLOW.set.labelIndex(writer.view, row, labelIndex(labels, cells[columns.label] ?? ''));
-    }
-    return true;
-  };
-  const cellsIn = (line: string, keys: readonly string[] | undefined): string[] => {
-    if (keys === undefined) return line.length > LINE_BYTES_MAX ? [] : cellsOf(line);
-    const object = objectOf(line);
-    return object === undefined ? [] : keys.map((key) => String(object[key] ?? ''));
+  /** False where the line was the CSV header, or there can be no rows. */
+  const isRow = (line: string): boolean => {
+    if (header !== undefined) return true;
+    const read = headerOf(line.replace(/^\uFEFF/, ''));
+    if (read.ok) header = read.value;
+    else fault = read.error;
+    return header?.keys !== undefined;
   };
   const takeLine = (raw: string, batches: RowBatch[]): void => {
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
-    if (line === '' || fault !== undefined) return;
-    if (header === undefined) {
-      header = readHeader(line.replace(/^\uFEFF/, ''));
-      if (header?.keys === undefined) return;
-    }
+    if (line === '' || fault !== undefined || !isRow(line) || header === undefined) return;
     counts.rows += 1;
-    if (!put(cellsIn(line, header.keys), header.columns)) {
+    const place = { fileIndex, number: counts.rows };
+    if (!putRow(writer, cellsIn(line, header.keys), header.columns, place, labels)) {
       counts.malformed += 1;
       onMalformed(counts.rows);
-      return;
     }
-    writer.count += 1;
     if (writer.count < batchMax) return;
     batches.push(batchOf(writer));
     writer = newWriter(batchMax);

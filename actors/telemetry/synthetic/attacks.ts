@@ -1,6 +1,7 @@
 /**
- * Attacks as their tools leave them on the wire. All but the SYN flood complete their connections, so their
- * sources are proven and may be acted upon; the flood's sources are forged and must not be.
+ * Attacks as their tools leave them on the wire. All but the SYN flood complete their connections,
+ * so their sources are proven and may be acted upon; the flood's sources are forged and must not
+ * be.
  */
 import type { Random } from './random.ts';
 import { type Host, host, type Planned, tcp } from './session.ts';
@@ -32,7 +33,10 @@ const target = (rng: Random): Host => host(10, 0, 0, rng.between(10, 29));
 const port = (rng: Random): number => rng.between(32_768, 60_999);
 const attacker = (rng: Random): Host => host(203, 0, 113, rng.between(2, 250));
 
-/** connect() to port after port of one host: refused where nothing listens, opened and closed where it does. */
+/**
+ * connect() to port after port of one host: refused where nothing listens, opened and closed where
+ * it does.
+ */
 const portScan = (rng: Random, startUs: number, label: number): Planned[] => {
   const from = attacker(rng);
   const server = target(rng);

@@ -1,4 +1,7 @@
-/** An office and its servers on an ordinary day: names are looked up, pages fetched, mail and files moved. */
+/**
+ * An office and its servers on an ordinary day: names are looked up, pages fetched, mail and files
+ * moved.
+ */
 import type { Random } from './random.ts';
 import { type Ends, type Host, host, type Planned, tcp, udp } from './session.ts';
 

@@ -4,7 +4,9 @@ export type Random = {
   unit(): number;
   /** Uniform integer in [low, high]. */
   between(low: number, high: number): number;
-  /** Time to the next event of a Poisson process with this many events a second, in microseconds. */
+  /**
+   * Time to the next event of a Poisson process with this many events a second, in microseconds.
+   */
   gapUs(perSecond: number): number;
   /** Log-normal around `median`, with `sigma` of the logarithm. */
   around(median: number, sigma: number): number;

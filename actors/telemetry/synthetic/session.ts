@@ -1,4 +1,7 @@
-/** Conversations as lists of packets, with sequence numbers that hold: what a capture of real ones would show. */
+/**
+ * Conversations as lists of packets, with sequence numbers that hold: what a capture of real ones
+ * would show.
+ */
 import { TCP_FLAG } from '#proto/flow-batch.ts';
 import type { Random } from './random.ts';
 
@@ -53,6 +56,60 @@ export type Tcp = {
   readonly packets: Planned[];
 };
 
+/** What both sides of a connection know of it: time, next sequence numbers, hops. */
+type Line = {
+  readonly ends: Ends;
+  readonly label: number;
+  readonly clientTtl: number;
+  readonly packets: Planned[];
+  nowUs: number;
+  clientNext: number;
+  serverNext: number;
+};
+
+const put = (line: Line, forward: boolean, flags: number, payloadBytes: number): void => {
+  const { ends, label, clientTtl, clientNext, serverNext } = line;
+  const own = forward ? clientNext : serverNext;
+  const other = forward ? serverNext : clientNext;
+  line.packets.push({
+    timeUs: Math.round(line.nowUs),
+    source: forward ? ends.client : ends.server,
+    destination: forward ? ends.server : ends.client,
+    sourcePort: forward ? ends.clientPort : ends.serverPort,
+    destinationPort: forward ? ends.serverPort : ends.clientPort,
+    protocol: TCP,
+    flags,
+    sequence: own,
+    acknowledgement: flags & ack ? other : 0,
+    headerBytes: flags & syn ? 40 : 32,
+    payloadBytes,
+    windowBytes: forward ? 64_240 : 65_160,
+    ttl: forward ? clientTtl : 64,
+    label,
+  });
+  const next = (own + payloadBytes + (flags & (syn | fin) ? 1 : 0)) % 4_294_967_296;
+  if (forward) line.clientNext = next;
+  else line.serverNext = next;
+};
+
+const wait = (line: Line, us: number): void => {
+  line.nowUs += Math.max(1, us);
+};
+
+/** Segments in one direction, an ACK for every second one and for the last. */
+const say = (line: Line, rng: Random, turn: Turn, halfTripUs: () => number): void => {
+  const { forward, bytes, pauseUs } = turn;
+  wait(line, pauseUs);
+  for (let left = bytes, count = 1; left > 0; left -= SEGMENT_BYTES, count++) {
+    const isLast = left <= SEGMENT_BYTES;
+    put(line, forward, isLast ? ack | psh : ack, Math.min(left, SEGMENT_BYTES));
+    wait(line, rng.between(8, 40));
+    if (count % 2 !== 0 && !isLast) continue;
+    wait(line, isLast ? halfTripUs() : 20);
+    put(line, !forward, ack, 0);
+  }
+};
+
 export const tcp = (
   rng: Random,
   ends: Ends,
@@ -60,74 +117,38 @@ export const tcp = (
   roundTripUs: number,
   label: number,
 ): Tcp => {
-  const packets: Planned[] = [];
-  let nowUs = startUs;
-  let clientNext = rng.between(0, 0xffff_fff0);
-  let serverNext = rng.between(0, 0xffff_fff0);
-  const clientTtl = rng.pick([64, 128]) - rng.between(0, 12);
-  const put = (forward: boolean, flags: number, payloadBytes: number): void => {
-    const control = flags & (syn | fin) ? 1 : 0;
-    packets.push({
-      timeUs: Math.round(nowUs),
-      source: forward ? ends.client : ends.server,
-      destination: forward ? ends.server : ends.client,
-      sourcePort: forward ? ends.clientPort : ends.serverPort,
-      destinationPort: forward ? ends.serverPort : ends.clientPort,
-      protocol: TCP,
-      flags,
-      sequence: forward ? clientNext : serverNext,
-      acknowledgement: flags & ack ? (forward ? serverNext : clientNext) : 0,
-      headerBytes: flags & syn ? 40 : 32,
-      payloadBytes,
-      windowBytes: forward ? 64_240 : 65_160,
-      ttl: forward ? clientTtl : 64,
-      label,
-    });
-    if (forward) clientNext = (clientNext + payloadBytes + control) % 4_294_967_296;
-    else serverNext = (serverNext + payloadBytes + control) % 4_294_967_296;
+  const line: Line = {
+    ends,
+    label,
+    clientTtl: rng.pick([64, 128]) - rng.between(0, 12),
+    packets: [],
+    nowUs: startUs,
+    clientNext: rng.between(0, 0xffff_fff0),
+    serverNext: rng.between(0, 0xffff_fff0),
   };
-  const wait = (us: number): void => {
-    nowUs += Math.max(1, us);
-  };
-  const half = (): number => (roundTripUs / 2) * (0.9 + 0.2 * rng.unit());
-  const say = ({ forward, bytes, pauseUs }: Turn): void => {
-    wait(pauseUs);
-    for (let left = bytes, count = 1; left > 0; left -= SEGMENT_BYTES, count++) {
-      const part = Math.min(left, SEGMENT_BYTES);
-      put(forward, left <= SEGMENT_BYTES ? ack | psh : ack, part);
-      wait(rng.between(8, 40));
-      if (count % 2 === 0 || left <= SEGMENT_BYTES) {
-        wait(left <= SEGMENT_BYTES ? half() : 20);
-        put(!forward, ack, 0);
-      }
-    }
+  const halfTripUs = (): number => (roundTripUs / 2) * (0.9 + 0.2 * rng.unit());
+  /** Half a round trip later, a packet without payload. */
+  const then = (forward: boolean, flags: number): void => {
+    wait(line, halfTripUs());
+    put(line, forward, flags, 0);
   };
   return {
-    packets,
-    say,
+    packets: line.packets,
+    say: (turn) => say(line, rng, turn, halfTripUs),
     open: () => {
-      put(true, syn, 0);
-      wait(half());
-      put(false, syn | ack, 0);
-      wait(half());
-      put(true, ack, 0);
+      put(line, true, syn, 0);
+      then(false, syn | ack);
+      then(true, ack);
     },
     close: () => {
-      wait(half());
-      put(true, fin | ack, 0);
-      wait(half());
-      put(false, fin | ack, 0);
-      wait(half());
-      put(true, ack, 0);
+      then(true, fin | ack);
+      then(false, fin | ack);
+      then(true, ack);
     },
-    reset: (forward) => {
-      wait(half());
-      put(forward, rst | ack, 0);
-    },
+    reset: (forward) => then(forward, rst | ack),
     refused: () => {
-      put(true, syn, 0);
-      wait(half());
-      put(false, rst | ack, 0);
+      put(line, true, syn, 0);
+      then(false, rst | ack);
     },
   };
 };

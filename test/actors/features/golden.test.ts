@@ -1,7 +1,8 @@
 /**
- * Parity with the corrected CICFlowMeter on its own captures. Deviations of that tool, as the data's README and
- * the definitions in features.csv name them: a flow of one packet has -1 for both rates (ours 0), and it divides
- * by the number of gaps above 1 s where ours divides by the number of subflows (gaps + 1).
+ * Parity with the corrected CICFlowMeter on its own captures. Deviations of that tool, as the
+ * data's README and the definitions in features.csv name them: a flow of one packet has -1 for both
+ * rates (ours 0), and it divides by the number of gaps above 1 s where ours divides by the number
+ * of subflows (gaps + 1).
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * What the meter promises, and the known faults of the original CICFlowMeter that it must not have (Engelen et al.,
- * WTMC 2021; Rosay et al., LYCOS, 2021).
+ * What the meter promises, and the known faults of the original CICFlowMeter that it must not have
+ * (Engelen et al., WTMC 2021; Rosay et al., LYCOS, 2021).
  */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
