@@ -38,7 +38,8 @@ export type Self =
   | MessagesTo<typeof ensemble>
   | { readonly kind: 'deadline'; readonly epoch: number; readonly seq: number }
   | { readonly kind: 'engineDown'; readonly engine: Engine }
-  | { readonly kind: 'signerDown' };
+  | { readonly kind: 'signerDown' }
+  | { readonly kind: 'watchAgain'; readonly who: Engine | 'signer' };
 
 type Fx = Effects<Self>;
 
@@ -51,9 +52,11 @@ export type State = {
   /** Verdicts that came before their batch did. */
   early: VerdictMessage[];
   readonly outbox: Outbox;
-  /** Newest batch that was decided, and that telemetry was told of. */
+  /** Newest batch that was decided, and up to which telemetry may go on. */
   decidedSeq: number;
   processedSeq: number;
+  /** Deadlines missed and deaths since the last verdict, by engine. */
+  readonly misses: { [E in Engine]: number };
   ended: boolean;
   endTold: boolean;
 };
@@ -61,6 +64,10 @@ export type State = {
 const EARLY_MAX = 64;
 /** Addresses whose last words are remembered. */
 const RECALL_ENTRIES_MAX = 8_192;
+
+/** After so many misses nobody waits for an engine until it is heard again. */
+const MISSES_MAX = 3;
+const WATCH_AGAIN_MS = 1_000;
 
 const ENGINE_ADDRESSES: { readonly [E in Engine]: Address } = { rules, math, ml };
 
@@ -116,11 +123,12 @@ const report = (batch: Pending, told: number, fx: Fx): void => {
   fx.emit('subjects', batch.flows + batch.windows);
 };
 
-const isComplete = (batch: Pending): boolean =>
-  batch.expired || ENGINES.every((engine) => batch.verdicts.has(engine));
+const isComplete = (state: State, batch: Pending): boolean =>
+  batch.expired ||
+  ENGINES.every((engine) => batch.verdicts.has(engine) || state.misses[engine] >= MISSES_MAX);
 
 const decideReady = (state: State, fx: Fx): void => {
-  while (state.pending[0] !== undefined && isComplete(state.pending[0])) {
+  while (state.pending[0] !== undefined && isComplete(state, state.pending[0])) {
     const batch = state.pending.shift()!;
     fx.cancel(deadlineKey(batch.seq));
     const tellings = decide(state.deciding, batch);
@@ -163,6 +171,8 @@ const onBatch = (state: State, message: BatchMessage, fx: Fx): void => {
 const onVerdict = (state: State, message: VerdictMessage, fx: Fx): void => {
   const { epoch, seq, engine } = message;
   if (epoch < state.epoch) return;
+  if (state.misses[engine] >= MISSES_MAX) fx.log('info', 'an engine is back', { engine });
+  state.misses[engine] = 0;
   const batch = epoch === state.epoch ? state.pending.find((one) => one.seq === seq) : undefined;
   if (batch !== undefined) {
     hear(batch, engine, message);
@@ -183,6 +193,7 @@ const onDeadline = (state: State, epoch: number, seq: number, fx: Fx): void => {
   if (batch === undefined) return;
   batch.expired = true;
   const missing = ENGINES.filter((engine) => !batch.verdicts.has(engine));
+  for (const engine of missing) state.misses[engine] += 1;
   fx.emit('batches_expired', 1);
   fx.log('warn', 'engines were late and abstain', { seq, engines: missing.join(' ') });
   decideReady(state, fx);
@@ -190,20 +201,28 @@ const onDeadline = (state: State, epoch: number, seq: number, fx: Fx): void => {
 
 /** What it had in its hands is lost; the batches behind it are in its mailbox still. */
 const onEngineDown = (state: State, engine: Engine, fx: Fx): void => {
-  fx.watch(ENGINE_ADDRESSES[engine], { kind: 'engineDown', engine });
+  fx.after(WATCH_AGAIN_MS, { kind: 'watchAgain', who: engine }, `watch-${engine}`);
+  state.misses[engine] += 1;
   const batch = state.pending.find((one) => !one.verdicts.has(engine));
-  if (batch === undefined) return;
-  batch.verdicts.set(engine, undefined);
-  fx.emit('batches_bereft', 1);
+  if (batch !== undefined) {
+    batch.verdicts.set(engine, undefined);
+    fx.emit('batches_bereft', 1);
+  }
   decideReady(state, fx);
 };
 
 const onSignerDown = (state: State, fx: Fx): void => {
-  fx.watch(signer, { kind: 'signerDown' });
+  fx.after(WATCH_AGAIN_MS, { kind: 'watchAgain', who: 'signer' }, 'watch-signer');
   unsend(state.outbox);
   state.endTold = false;
   send(state, fx);
   settle(state, fx);
+};
+
+/** Only after a while: one that is gone for good would be reported at once, for ever. */
+const watchOver = (who: Engine | 'signer', fx: Fx): void => {
+  if (who === 'signer') fx.watch(signer, { kind: 'signerDown' });
+  else fx.watch(ENGINE_ADDRESSES[who], { kind: 'engineDown', engine: who });
 };
 
 const onPublished = (
@@ -230,14 +249,13 @@ export const ensembleCore = (
     outbox: newOutbox(2 * config.incidentsMax),
     decidedSeq: 0,
     processedSeq: 0,
+    misses: { rules: 0, math: 0, ml: 0 },
     ended: false,
     endTold: false,
   }),
   start: (_state, fx) => {
-    for (const engine of ENGINES) {
-      fx.watch(ENGINE_ADDRESSES[engine], { kind: 'engineDown', engine });
-    }
-    fx.watch(signer, { kind: 'signerDown' });
+    for (const engine of ENGINES) watchOver(engine, fx);
+    watchOver('signer', fx);
     fx.tell(telemetry, { kind: 'resume' });
   },
   step: (state, message, fx) => {
@@ -254,6 +272,8 @@ export const ensembleCore = (
         return onEngineDown(state, message.engine, fx);
       case 'signerDown':
         return onSignerDown(state, fx);
+      case 'watchAgain':
+        return watchOver(message.who, fx);
       default:
         return unreachable(message);
     }
