@@ -81,9 +81,17 @@ const freshDeciding = (config: EnsembleConfig, crypto: Pick<Crypto, 'sha256'>): 
   crypto,
 });
 
-const beginEpoch = (state: State, epoch: number, fx: Fx): void => {
+/** `pcap:scan.pcap.gz` or `synthetic`, as telemetry names what an epoch reads. */
+const citationOf = (capture: string): EnsembleConfig['capture'] => {
+  const colon = capture.indexOf(':');
+  if (colon === -1) return { source: capture, path: '' };
+  return { source: capture.slice(0, colon), path: capture.slice(colon + 1, colon + 257) };
+};
+
+const beginEpoch = (state: State, epoch: number, capture: string, fx: Fx): void => {
   for (const { seq } of state.pending) fx.cancel(deadlineKey(seq));
-  state.deciding = freshDeciding(state.config, state.deciding.crypto);
+  const config = capture === '' ? state.config : { ...state.config, capture: citationOf(capture) };
+  state.deciding = freshDeciding(config, state.deciding.crypto);
   state.epoch = epoch;
   state.pending = [];
   state.early = state.early.filter((verdict) => verdict.epoch >= epoch);
@@ -150,7 +158,7 @@ const hear = (batch: Pending, engine: Engine, message: VerdictMessage): void => 
 
 const onBatch = (state: State, message: BatchMessage, fx: Fx): void => {
   if (message.epoch < state.epoch) return;
-  if (message.epoch > state.epoch) beginEpoch(state, message.epoch, fx);
+  if (message.epoch > state.epoch) beginEpoch(state, message.epoch, message.capture, fx);
   const batch = pendingOf(message);
   state.pending.push(batch);
   const isOurs = (verdict: VerdictMessage): boolean =>
@@ -211,18 +219,28 @@ const onEngineDown = (state: State, engine: Engine, fx: Fx): void => {
   decideReady(state, fx);
 };
 
-const onSignerDown = (state: State, fx: Fx): void => {
-  fx.after(WATCH_AGAIN_MS, { kind: 'watchAgain', who: 'signer' }, 'watch-signer');
+const tellAgain = (state: State, fx: Fx): void => {
   unsend(state.outbox);
   state.endTold = false;
   send(state, fx);
   settle(state, fx);
 };
 
-/** Only after a while: one that is gone for good would be reported at once, for ever. */
+const onSignerDown = (state: State, fx: Fx): void => {
+  fx.after(WATCH_AGAIN_MS, { kind: 'watchAgain', who: 'signer' }, 'watch-signer');
+  tellAgain(state, fx);
+};
+
 const watchOver = (who: Engine | 'signer', fx: Fx): void => {
   if (who === 'signer') fx.watch(signer, { kind: 'signerDown' });
   else fx.watch(ENGINE_ADDRESSES[who], { kind: 'engineDown', engine: who });
+};
+
+/** Only after a while: one that is gone for good would be reported at once, for ever. */
+const onWatchAgain = (state: State, who: Engine | 'signer', fx: Fx): void => {
+  watchOver(who, fx);
+  // It may have died again unseen meanwhile. What is told twice is answered with the same id.
+  if (who === 'signer') tellAgain(state, fx);
 };
 
 const onPublished = (
@@ -231,8 +249,8 @@ const onPublished = (
   fx: Fx,
 ): void => {
   if (message.epoch !== state.epoch) return;
-  const id = message.outcome === 'dropped' ? '' : message.id;
-  if (!answered(state.outbox, message.seq, id)) return;
+  const { seq, id, outcome } = message;
+  if (!answered(state.outbox, seq, id, outcome !== 'dropped')) return;
   send(state, fx);
   settle(state, fx);
 };
@@ -273,7 +291,7 @@ export const ensembleCore = (
       case 'signerDown':
         return onSignerDown(state, fx);
       case 'watchAgain':
-        return watchOver(message.who, fx);
+        return onWatchAgain(state, message.who, fx);
       default:
         return unreachable(message);
     }
