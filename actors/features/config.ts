@@ -84,7 +84,7 @@ export const config = z.strictObject({
     .max(60_000)
     .default(1_000)
     .describe(
-      'A packet older than the one before it by up to this is out of order, ms; beyond it time begins anew',
+      'A packet this much older than its flow is out of order, ms; beyond it time begins anew',
     ),
   flowsMax: z
     .int()

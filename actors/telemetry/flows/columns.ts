@@ -3,7 +3,7 @@
  * (V3 of CIC-IDS2017, V4 of CSE-CIC-IDS2018, the corrected edition, the Python ports); names are
  * compared without case, spaces and punctuation, so only real differences stand here.
  */
-import { FEATURE_NAMES, type FeatureName } from '#proto/flow-batch.ts';
+import { FEATURE_COUNT, FEATURE_NAMES, type FeatureName } from '#proto/flow-batch.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 
 export const normalised = (name: string): string => name.toLowerCase().replace(/[^a-z0-9]/g, '');
@@ -103,8 +103,8 @@ export const columnsOf = (header: readonly string[]): Result<Columns, string> =>
       .map((name) => `${name} (${(ALIASES[name] ?? [])[0] ?? name})`);
     const more = missing.length > shown.length ? ` and ${missing.length - shown.length} more` : '';
     return err(
-      `${missing.length} of ${FEATURE_NAMES.length} columns are missing: ${shown.join(', ')}${more}; ` +
-        'the columns must be those of CICFlowMeter',
+      `${missing.length} of ${FEATURE_COUNT} columns are missing: ${shown.join(', ')}${more}` +
+        '; the columns must be those of CICFlowMeter',
     );
   }
   return ok({

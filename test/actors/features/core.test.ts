@@ -103,7 +103,7 @@ test('ensemble and engines get the same batches, the ensemble first', () => {
   expect(toldTo(effects, 'ensemble')[0]?.capture).toBe('pcap:x.pcap');
 });
 
-test('shapes agree: vectors n x 79, columns n records, aggregates m records, within the limits', () => {
+test('vectors are n x 79, columns n records, aggregates m records, within the limits', () => {
   const { effects } = run(messagesOf(batchesOf(pcap(scan(2_500)))));
   for (const batch of toldTo(effects, 'ensemble')) {
     expect(batch.vectors).toHaveLength(batch.flows * FEATURE_COUNT * 4);
@@ -116,7 +116,7 @@ test('shapes agree: vectors n x 79, columns n records, aggregates m records, wit
   }
 });
 
-test('every packet is in a flow at the end, and exactly the last batch says that it is the last', () => {
+test('every packet is in a flow at the end, and the last batch alone says that it is', () => {
   const { effects } = run(messagesOf(batchesOf(pcap(scan(2_500)))));
   const out = toldTo(effects, 'ensemble');
   expect(out.reduce((sum, { flows }) => sum + flows, 0)).toBe(2_500);

@@ -112,7 +112,7 @@ test('bulks are kept apart by direction and broken by a payload of the other sid
   expect(value(flow, 'bwd_byts_b_avg')).toBe(500);
 });
 
-test('three payload packets in a row are no bulk, nor are four with a pause above 1 s among them', () => {
+test('three payload packets in a row are no bulk, nor are four with a pause above 1 s', () => {
   const flow = only([
     fwdUdp(0, 9),
     fwdUdp(10, 9),

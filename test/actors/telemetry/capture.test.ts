@@ -107,7 +107,7 @@ test('Ethernet padding is no payload', () => {
   expect(read(pcap(one(frame))).packets[0]).toMatchObject({ ip: 40, header: 20, payload: 0 });
 });
 
-test('lengths come from the IP header where the capture kept only the beginning of a packet', () => {
+test('lengths come from the IP header where the capture kept only a beginning', () => {
   const big = ip4('10.0.0.1', '10.0.0.2', 6, tcp({ from: 1, to: 2, flags: 'PA', payload: 1_000 }));
   const { packets, truncated } = read(pcap(one(ethernet(big), 96)));
   expect(truncated).toBe(false);

@@ -128,7 +128,7 @@ test('after a crash the file that was not finished is read again from its start'
   await again.adapter.close?.();
 });
 
-test('a packed capture that ends early keeps every packet before the end, with a warning', async () => {
+test('a packed capture that ends early keeps what came before, with a warning', async () => {
   const packed = gzipSync(capture(4_000));
   const file = put('cut.pcap.gz', packed.subarray(0, packed.length >> 1));
   const opened = await open({ kind: 'pcap', path: file });
@@ -139,7 +139,7 @@ test('a packed capture that ends early keeps every packet before the end, with a
   await opened.adapter.close?.();
 });
 
-test('a plain capture that ends within a record keeps what came before, with a warning', async () => {
+test('a plain capture cut within a record keeps what came before, with a warning', async () => {
   const whole = capture(3);
   const file = put('cut.pcap', whole.subarray(0, whole.length - 5));
   const opened = await open({ kind: 'pcap', path: file });
