@@ -1,15 +1,16 @@
 /**
  * Detections between the decision and the signer's answer. Of one batch one is on its way at a time, so that an answer
- * belongs to it beyond doubt, and telling it again after a crash of the signer repeats just that one. A
- * growing incident waits until the id of its first telling is known.
+ * with a new id belongs to it beyond doubt; telling it again after a crash of the signer may be answered
+ * twice, with the same id. A growing incident waits until the id of its first telling is known.
  */
 import { payloadBytes, type Telling } from './evidence.ts';
 
+type Batch = { readonly waiting: Waiting[]; readonly answeredIds: Set<string> };
 type Waiting = { readonly seq: number; readonly telling: Telling };
 
 export type Outbox = {
   /** By batch, in the order of the decisions; the first of a batch may be on its way. */
-  readonly bySeq: Map<number, Waiting[]>;
+  readonly bySeq: Map<number, Batch>;
   /** Batches whose first one was told and not answered. */
   readonly sent: Set<number>;
   /** Id of the first telling by incident; '' = it was dropped. */
@@ -48,10 +49,8 @@ export type Detection = {
 export const enqueue = (outbox: Outbox, seq: number, tellings: readonly Telling[]): void => {
   if (tellings.length === 0) return;
   for (const { telling, incident } of tellings) if (telling === 1) outbox.awaited.add(incident);
-  outbox.bySeq.set(
-    seq,
-    tellings.map((telling) => ({ seq, telling })),
-  );
+  const waiting = tellings.map((telling) => ({ seq, telling }));
+  outbox.bySeq.set(seq, { waiting, answeredIds: new Set() });
 };
 
 const detectionOf = ({ seq, telling }: Waiting, previous: string): Detection => ({
@@ -68,7 +67,7 @@ const detectionOf = ({ seq, telling }: Waiting, previous: string): Detection => 
 /** What can be told now and was not yet; it counts as told. */
 export const due = (outbox: Outbox): Detection[] => {
   const detections: Detection[] = [];
-  for (const [seq, waiting] of outbox.bySeq) {
+  for (const [seq, { waiting }] of outbox.bySeq) {
     const first = waiting[0];
     if (first === undefined || outbox.sent.has(seq)) continue;
     const { telling, incident } = first.telling;
@@ -83,23 +82,26 @@ export const due = (outbox: Outbox): Detection[] => {
 /** The signer has terminated: what was told and not answered is due again. */
 export const unsend = (outbox: Outbox): void => outbox.sent.clear();
 
-/** The signer's answer; false when nothing of that batch was on its way. */
-export const answered = (outbox: Outbox, seq: number, id: string): boolean => {
-  const waiting = outbox.bySeq.get(seq);
-  if (waiting === undefined || !outbox.sent.delete(seq)) return false;
+/**
+ * The signer's answer: the detection of that batch that was on its way has the id `id`. `kept`: it is cited as that.
+ * False when nothing was on its way, or that answer was had before.
+ */
+export const answered = (outbox: Outbox, seq: number, id: string, kept: boolean): boolean => {
+  const batch = outbox.bySeq.get(seq);
+  if (batch === undefined || batch.answeredIds.has(id) || !outbox.sent.delete(seq)) return false;
+  batch.answeredIds.add(id);
+  const { waiting } = batch;
   const first = waiting.shift();
   if (first !== undefined && first.telling.telling === 1) {
     if (outbox.ids.size >= outbox.idsMax) {
       const oldest = outbox.ids.keys().next();
       if (!oldest.done) outbox.ids.delete(oldest.value);
     }
-    outbox.ids.set(first.telling.incident, id);
+    outbox.ids.set(first.telling.incident, kept ? id : '');
     outbox.awaited.delete(first.telling.incident);
   }
   if (waiting.length === 0) outbox.bySeq.delete(seq);
   return true;
 };
 
-/** Batches with something unanswered. */
-export const isOpen = (outbox: Outbox, seq: number): boolean => outbox.bySeq.has(seq);
 export const isEmpty = (outbox: Outbox): boolean => outbox.bySeq.size === 0;

@@ -90,7 +90,7 @@ export type Run = {
 /** One capture through the whole chain. */
 export const runCapture = async (
   packets: Packets,
-  options: { readonly ml: boolean; readonly batch?: number },
+  options: { readonly ml: boolean; readonly batch?: number; readonly name?: string },
 ): Promise<Run> => {
   const chain = await openChain({ rules, ml: options.ml });
   const view = recordsOf(packets.bytes);
@@ -103,7 +103,8 @@ export const runCapture = async (
     const bytes = packets.bytes.slice(from * PACKET.size, (from + count) * PACKET.size);
     const readUs = count > 0 ? PACKET.get.timeUs(view, from + count - 1) : firstUs;
     seq += 1;
-    const head = { epoch: 1, seq, count, flush: end, end };
+    const capture = `pcap:${options.name ?? 'capture'}`;
+    const head = { epoch: 1, seq, count, capture, flush: end, end };
     await chain.push({ kind: 'packets', ...head, packets: bytes }, readUs);
   }
   if (!chain.isEnded()) throw new Error('the end did not reach the signer');
