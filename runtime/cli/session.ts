@@ -3,7 +3,7 @@ import { firstValueFrom, from, map, merge, type Observable, timer } from 'rxjs';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import { openScreen, type Terminal } from '#runtime/live/screen.ts';
 import { statusLines, type ViewHeader } from '#runtime/live/status-view.ts';
-import { frames, snapshots } from '#runtime/live/stream.ts';
+import { type Frame, frames, snapshots } from '#runtime/live/stream.ts';
 import type { Log } from '#runtime/log.ts';
 import type { Snapshot } from '#runtime/snapshot.ts';
 import { type LogLine, logLine } from './event-log.ts';
@@ -19,13 +19,16 @@ export type SessionEnd =
 /** A shown session: on a terminal the live view, elsewhere log lines. */
 export type Display = {
   readonly say: (line: LogLine) => void;
-  /** Draws the last frame and gives the terminal back. */
+  /** The system is being stopped. */
+  readonly stopping: (text: string) => void;
+  /** Shows the last state and gives the terminal back. */
   readonly close: () => Promise<void>;
 };
 
 /** Log lines, one for each event that is severe enough. */
 export const logDisplay = (log: Log): Display => ({
   say: ({ level, actor, text, fields }) => log.write(level, actor, text, fields),
+  stopping: (text) => log.write('info', 'runtime', `stopping: ${text}`),
   close: async () => log.flush(),
 });
 
@@ -36,18 +39,33 @@ export const liveDisplay = (
   take: () => Promise<Snapshot>,
 ): Display => {
   const screen = openScreen(out);
-  let last: readonly string[] = [];
-  const view = frames(snapshots(take, REDRAW_MS)).subscribe(({ now, before }) => {
-    last = statusLines(header(), now, before, screen.width());
-    screen.draw(last);
-  });
+  let footer: readonly string[] = ['', 'Ctrl-C stops'];
+  let isOpen = true;
+  const draw = ({ now, before }: Frame): void =>
+    screen.draw([...statusLines(header(), now, before, screen.width()), ...footer]);
+  const view = frames(snapshots(take, REDRAW_MS)).subscribe(draw);
+  const drawLast = async (): Promise<void> => {
+    footer = [];
+    try {
+      draw({ now: await take(), before: undefined });
+    } catch {
+      // It never started: what there is to say has been said above.
+    }
+  };
   return {
     say: ({ level, actor, text }) => {
       if (level === 'warn' || level === 'error') screen.above(`${level} ${actor}: ${text}`);
     },
+    stopping: (text) => {
+      footer = ['', `stopping: ${text} (Ctrl-C again stops at once)`];
+    },
     close: async () => {
+      if (!isOpen) return;
+      isOpen = false;
       view.unsubscribe();
-      screen.close();
+      screen.showCursor();
+      await drawLast();
+      screen.showCursor();
     },
   };
 };

@@ -86,7 +86,7 @@ const finish = async (
 ): Promise<Report> => {
   const say = (text: string): void =>
     display.say({ level: 'info', actor: 'runtime', text, fields: {} });
-  say(`stopping: ${end.text}`);
+  display.stopping(end.text);
   const stopped = await system.stop();
   const late = stopped.late.length === 0 ? '' : `; late: ${stopped.late.join(', ')}`;
   say(`stopped in ${Math.round(stopped.elapsedMs)} ms${late}`);

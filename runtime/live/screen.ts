@@ -12,8 +12,8 @@ export type Screen = {
   readonly draw: (lines: readonly string[]) => void;
   /** Lines above the block, which stay. */
   readonly above: (text: string) => void;
-  /** Shows the cursor again; what was drawn stays. */
-  readonly close: () => void;
+  /** What was drawn stays. */
+  readonly showCursor: () => void;
   readonly width: () => number;
 };
 
@@ -36,7 +36,7 @@ export const openScreen = (out: Terminal): Screen => {
   return {
     draw: (lines) => put('', fitting(lines)),
     above: (text) => put(text.endsWith('\n') ? text : `${text}\n`, drawn),
-    close: () => void out.write(SHOW),
+    showCursor: () => void out.write(SHOW),
     width: () => Math.max(20, (out.columns || 80) - 1),
   };
 };

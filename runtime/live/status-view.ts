@@ -70,7 +70,7 @@ const consensusLines = (now: Snapshot): string[] => {
 
 const troubled = (tree: TreeNode): string[] =>
   actorNodes(tree)
-    .filter((node) => node.restarts > 0 || (node.state !== 'running' && node.state !== 'stopping'))
+    .filter((node) => node.restarts > 0 || node.state === 'failed' || node.state === 'starting')
     .slice(0, 6)
     .map((node) => `${node.path} (${node.state}${node.restarts > 0 ? `, ${node.restarts}x` : ''})`);
 
@@ -108,7 +108,5 @@ export const statusLines = (
     `restarts ${restarts}   dead letters ${total}${trouble.length > 0 ? `   ${trouble.join(', ')}` : ''}`,
     ...(header.api === '' ? [] : [`API  ${header.api}`]),
     ...(notices.length === 0 ? [] : ['', ...notices]),
-    '',
-    'Ctrl-C stops',
   ].map((line) => fitted(line, width));
 };

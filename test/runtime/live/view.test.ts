@@ -46,7 +46,7 @@ test('the screen draws in place, keeps what is written above and gives the curso
   expect(written.at(-1)).toBe('\u001b[?25l\r\u001b[2A\u001b[Jd\n');
   screen.above('note');
   expect(written.at(-1)).toBe('\u001b[?25l\r\u001b[1A\u001b[Jnote\nd\n');
-  screen.close();
+  screen.showCursor();
   expect(written.at(-1)).toBe('\u001b[?25h');
   expect(screen.width()).toBe(80);
 });
