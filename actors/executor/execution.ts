@@ -30,6 +30,8 @@ export type Built = {
   readonly version: Version;
   /** Candidates that no block may carry as things stand, with the code. */
   readonly refused: readonly { readonly txId: HashHex; readonly reason: string }[];
+  /** Candidates that the branch holds already, with the id of their message. */
+  readonly skipped: readonly Receipt[];
 };
 
 /** What can be said of a header without its transactions; undefined where all is well. */
@@ -118,11 +120,12 @@ type Chosen = {
   readonly txIds: Uint8Array[];
   readonly receipts: Receipt[];
   readonly refused: { readonly txId: HashHex; readonly reason: string }[];
+  readonly skipped: Receipt[];
 };
 
 const choose = (site: Site, candidates: readonly Transaction[]): Chosen => {
   const { blockTxMax, blockBytesMax } = site.rules.parameters;
-  const chosen: Chosen = { txs: [], txIds: [], receipts: [], refused: [] };
+  const chosen: Chosen = { txs: [], txIds: [], receipts: [], refused: [], skipped: [] };
   const seen = new Set<HashHex>();
   let bytes = 0;
   for (const tx of candidates) {
@@ -141,7 +144,8 @@ const choose = (site: Site, candidates: readonly Transaction[]): Chosen => {
       chosen.receipts.push(applied.value);
     } else {
       reject(site.pad);
-      if (!applied.ok) chosen.refused.push({ txId: item.txId, reason: applied.error });
+      if (applied.ok) chosen.skipped.push(applied.value);
+      else chosen.refused.push({ txId: item.txId, reason: applied.error });
     }
   }
   return chosen;
@@ -157,7 +161,7 @@ export const buildBlock = (
   const problem = draftProblem(draft, branch.parent.header, rules);
   if (problem !== undefined) return err(`header-${problem}`);
   const site = siteOf(rules, branch, draft, verified);
-  const { txs, txIds, receipts, refused } = choose(site, candidates);
+  const { txs, txIds, receipts, refused, skipped } = choose(site, candidates);
   const outcome = outcomeOf(site, receipts);
   const header: Header = {
     version: HEADER_VERSION,
@@ -173,6 +177,7 @@ export const buildBlock = (
   return ok({
     version: { ...outcome, hash, header, block, txIds, parent: branch.parent },
     refused,
+    skipped,
   });
 };
 

@@ -6,8 +6,9 @@ import { type Block, decodeBlock } from '#proto/consensus/block.ts';
 import { blockHash } from '#proto/consensus/header.ts';
 import { type HashHex, hashBytes } from '#proto/consensus/shape.ts';
 import { decodeTransactions } from '#proto/consensus/transaction.ts';
-import { EMPTY_ROOT } from '#proto/merkle.ts';
+import { EMPTY_ROOT, get } from '#proto/merkle.ts';
 import { err, ok, type Result } from '#proto/result.ts';
+import { anomalyKey, evidenceKey } from '#proto/state.ts';
 import type { Ask, Chain } from './chain.ts';
 import type { Fx } from './core.ts';
 import { type Built, buildBlock, executeBlock } from './execution.ts';
@@ -16,6 +17,8 @@ import { branchOf, descends, type Version } from './version.ts';
 /** `list` fields carry at most 4,096 items. */
 export const LIST_ITEMS_MAX = 4000;
 const NOTHING = new Uint8Array(0);
+/** Not a fault: the content is in the chain. */
+const REASON_COMMITTED = 'committed';
 
 const parentOf = (chain: Chain, hash: HashHex): Result<Version, string> => {
   const parent = chain.executed.get(hash);
@@ -61,12 +64,23 @@ const built = (chain: Chain, message: Ask<'build'>): Result<Built, string> => {
   return buildBlock(rules, branch, draft, candidates.value, isVerified(chain));
 };
 
+/** Skipped for what is final, not for what an uncommitted block may yet lose: the mempool can let go of these. */
+const committed = ({ ledger }: Chain, { skipped }: Built) => {
+  const { tree } = ledger.head;
+  const stands = (id: string): boolean =>
+    [anomalyKey(id), evidenceKey(id)].some((key) => get(tree, key, ledger.rules.crypto) !== null);
+  return skipped
+    .filter(({ id }) => stands(id))
+    .map(({ txId }) => ({ txId, reason: REASON_COMMITTED }));
+};
+
 export const buildOn = (chain: Chain, message: Ask<'build'>, fx: Fx): void => {
   const result = built(chain, message);
   if (!result.ok) {
     return fx.reply(message.replyTo, { ok: false, block: NOTHING, reason: result.error });
   }
-  const { version, refused } = result.value;
+  const { version } = result.value;
+  const refused = [...result.value.refused, ...committed(chain, result.value)];
   keep(chain, version);
   fx.reply(message.replyTo, { ok: true, block: version.block, reason: '' });
   for (let at = 0; at < refused.length; at += LIST_ITEMS_MAX) {

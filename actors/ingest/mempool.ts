@@ -6,6 +6,8 @@
  * committed or expired); forwarded ones came from a peer and leave for own ones when there is no room.
  */
 
+import type { Transaction } from '#proto/consensus/transaction.ts';
+
 /** Where a record of the bus stands. */
 export type Place = {
   readonly topic: string;
@@ -18,10 +20,9 @@ export type Entry = {
   readonly txId: string;
   /** SHA-256 of the message's content, hex. */
   readonly contentHash: string;
-  /** Encoded transaction (CBOR [kindCode, bytes]). */
-  readonly encoded: Uint8Array;
-  /** Length of the original message. */
-  readonly payloadBytes: number;
+  readonly tx: Transaction;
+  /** Key of the record, '' for a forwarded one. */
+  readonly key: string;
   /** 1..10. */
   readonly severity: number;
   /** The producer's own time, Unix milliseconds. */
@@ -69,7 +70,7 @@ const before = (pool: Mempool) => (a: Entry, b: Entry) =>
 const insert = (pool: Mempool, entry: Entry): void => {
   pool.byTx.set(entry.txId, entry);
   pool.byContent.set(entry.contentHash, entry);
-  pool.bytes += entry.payloadBytes;
+  pool.bytes += entry.tx.bytes.length;
 };
 
 /** Takes an entry out; undefined when it is not here. */
@@ -78,13 +79,13 @@ export const remove = (pool: Mempool, txId: string): Entry | undefined => {
   if (entry === undefined) return undefined;
   pool.byTx.delete(txId);
   pool.byContent.delete(entry.contentHash);
-  pool.bytes -= entry.payloadBytes;
+  pool.bytes -= entry.tx.bytes.length;
   return entry;
 };
 
 const fits = (pool: Mempool, entry: Entry, lessCount = 0, lessBytes = 0): boolean =>
   pool.byTx.size - lessCount < pool.limits.transactionsMax &&
-  pool.bytes - lessBytes + entry.payloadBytes <= pool.limits.bytesMax;
+  pool.bytes - lessBytes + entry.tx.bytes.length <= pool.limits.bytesMax;
 
 /** The forwarded entries, last in rank first, whose leaving makes room; undefined when it cannot be made. */
 const victims = (pool: Mempool, entry: Entry): readonly Entry[] | undefined => {
@@ -95,7 +96,7 @@ const victims = (pool: Mempool, entry: Entry): readonly Entry[] | undefined => {
   for (const one of forwarded) {
     if (fits(pool, entry, leaving.length, bytes)) break;
     leaving.push(one);
-    bytes += one.payloadBytes;
+    bytes += one.tx.bytes.length;
   }
   return fits(pool, entry, leaving.length, bytes) ? leaving : undefined;
 };
@@ -115,10 +116,10 @@ export const admit = (pool: Mempool, entry: Entry): Admission => {
 };
 
 /** A forwarded transaction has been read from the bus, too: from now on it is an own one. */
-export const adopt = (pool: Mempool, txId: string, place: Place): void => {
+export const adopt = (pool: Mempool, txId: string, place: Place, key: string): void => {
   const entry = pool.byTx.get(txId);
   if (entry === undefined || entry.place !== null) return;
-  const own = { ...entry, place };
+  const own = { ...entry, place, key };
   pool.byTx.set(txId, own);
   pool.byContent.set(entry.contentHash, own);
 };
@@ -129,8 +130,8 @@ export const best = (pool: Mempool, countMax: number, bytesMax: number): readonl
   let bytes = 0;
   for (const entry of [...pool.byTx.values()].sort(before(pool))) {
     if (taken.length >= countMax) break;
-    if (bytes + entry.payloadBytes > bytesMax) continue;
-    bytes += entry.payloadBytes;
+    if (bytes + entry.tx.bytes.length > bytesMax) continue;
+    bytes += entry.tx.bytes.length;
     taken.push(entry);
   }
   return taken;

@@ -14,25 +14,22 @@ export type SeenNonce = {
 export type Nonces = {
   /** Minute of admission (Unix time / 60,000) -> `producer/nonce` in hex -> what was seen. */
   readonly buckets: Map<number, Map<string, SeenNonce>>;
+  /** Content hash (hex) -> the nonce's key: known content under another nonce is a duplicate. */
+  readonly contents: Map<string, string>;
   readonly entriesMax: number;
   size: number;
 };
-
-/** What an arriving nonce is. `redelivered` is silent; the others name the code of its rejection. */
-export type NonceVerdict = 'fresh' | 'adopted' | 'redelivered' | 'replayed' | 'nonce-conflict';
 
 const MINUTE_MS = 60_000;
 
 export const nonces = (entriesMax: number): Nonces => ({
   buckets: new Map(),
+  contents: new Map(),
   entriesMax,
   size: 0,
 });
 
 export const nonceKey = (producer: string, nonce: string): string => `${producer}/${nonce}`;
-
-const samePlace = (a: Place, b: Place): boolean =>
-  a.topic === b.topic && a.partition === b.partition && a.offset === b.offset;
 
 export const findNonce = (seen: Nonces, key: string): SeenNonce | undefined => {
   for (const bucket of seen.buckets.values()) {
@@ -40,21 +37,6 @@ export const findNonce = (seen: Nonces, key: string): SeenNonce | undefined => {
     if (found !== undefined) return found;
   }
   return undefined;
-};
-
-/** Judges without remembering: only what is admitted may occupy a nonce. */
-export const judgeNonce = (
-  seen: Nonces,
-  key: string,
-  contentHash: string,
-  place: Place | null,
-): NonceVerdict => {
-  const known = findNonce(seen, key);
-  if (known === undefined) return 'fresh';
-  if (known.contentHash !== contentHash) return 'nonce-conflict';
-  if (place === null) return 'redelivered';
-  if (known.place === null) return 'adopted';
-  return samePlace(known.place, place) ? 'redelivered' : 'replayed';
 };
 
 /** At `entriesMax` the oldest minute is forgotten: the chain's own memory of nonces still decides. */
@@ -67,12 +49,16 @@ export const rememberNonce = (seen: Nonces, key: string, entry: SeenNonce, atMs:
   const minute = Math.floor(atMs / MINUTE_MS);
   const bucket = seen.buckets.get(minute) ?? new Map<string, SeenNonce>();
   bucket.set(key, entry);
+  seen.contents.set(entry.contentHash, key);
   seen.buckets.set(minute, bucket);
   seen.size += 1;
   if (seen.size > seen.entriesMax) forgetBucket(seen, Math.min(...seen.buckets.keys()));
 };
 
 const forgetBucket = (seen: Nonces, minute: number): void => {
+  for (const { contentHash } of seen.buckets.get(minute)?.values() ?? []) {
+    seen.contents.delete(contentHash);
+  }
   seen.size -= seen.buckets.get(minute)?.size ?? 0;
   seen.buckets.delete(minute);
 };
@@ -82,4 +68,10 @@ export const forgetNonces = (seen: Nonces, oldestMs: number): void => {
   for (const minute of [...seen.buckets.keys()]) {
     if ((minute + 1) * MINUTE_MS <= oldestMs) forgetBucket(seen, minute);
   }
+};
+
+/** Content that was admitted under another nonce than this one. */
+export const isDuplicate = (seen: Nonces, key: string, contentHash: string): boolean => {
+  const known = seen.contents.get(contentHash);
+  return known !== undefined && known !== key;
 };
