@@ -57,18 +57,17 @@ const forgedTc = (node: SimulatedNode): Tc => {
   return { epoch: committee.epoch, view, claims, highQc: node.machine.genesisQc };
 };
 
-/** In its own turn: a block on the oldest parent that others may still accept, whatever the rules want. */
-const baseless = (node: SimulatedNode, chance: Random, atMs: number): Message | null => {
+/** In its own turn: a block on any parent that others may still accept, whatever the rules want, and a vote for it. */
+export const baseless = (node: SimulatedNode, chance: Random, atMs: number): readonly Message[] => {
   const { machine, params } = node;
   const { committee, self, sign } = params;
-  if (machine.rules.leader(committee, machine.view) !== self) return null;
   const parents: { readonly hash: HashHex; readonly header: Header }[] = [
     machine.head,
     ...[...machine.nodes.values()].map(({ hash, block }) => ({ hash, header: block.header })),
   ];
   const parent = chance.pick(parents);
   const qc = machine.verified.get(parent.hash);
-  if (qc === undefined || parent.header.view >= machine.view) return null;
+  if (qc === undefined || parent.header.view >= machine.view) return [];
   const header: Header = {
     version: HEADER_VERSION,
     chainId: committee.chainId,
@@ -84,8 +83,14 @@ const baseless = (node: SimulatedNode, chance: Random, atMs: number): Message | 
     txCount: 0,
     payloadBytes: 0,
   };
-  const signature = sign(proposalBytes(header, blockHash(header, crypto)));
-  return { kind: 'proposal', block: { header, txs: [] }, qc, tc: machine.tc, signature };
+  const hash = blockHash(header, crypto);
+  const signature = sign(proposalBytes(header, hash));
+  const ballot = { epoch: committee.epoch, view: machine.view, blockHash: hash };
+  const vote = { ...ballot, signer: self, signature: sign(voteBytes(committee.chainId, ballot)) };
+  return [
+    { kind: 'proposal', block: { header, txs: [] }, qc, tc: machine.tc, signature },
+    { kind: 'vote', vote },
+  ];
 };
 
 /** A captured message with one thing wrong. */
@@ -118,7 +123,6 @@ export const misbehave = (
   node: SimulatedNode,
   chance: Random,
   captured: readonly Captured[],
-  atMs: number,
   say: Say,
 ): void => {
   const acts: (() => Message | null)[] = [
@@ -126,8 +130,6 @@ export const misbehave = (
     () => heartbeatWith(node, forgedQc(node, chance, false), null),
     () => heartbeatWith(node, node.machine.highQc, null),
     () => ({ kind: 'new-view', tc: forgedTc(node) }),
-    () => baseless(node, chance, atMs),
-    () => baseless(node, chance, atMs),
     () => mangled(chance, captured),
   ];
   const message = chance.pick(acts)();

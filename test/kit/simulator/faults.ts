@@ -1,5 +1,9 @@
 /** What goes wrong, and when: drawn from the seed before the run begins. */
-import { misbehave } from './attacker.ts';
+
+import type { Event } from '#actors/replica/machine/events.ts';
+import { leads } from '#actors/replica/machine/state.ts';
+import type { Message } from '#proto/consensus/messages.ts';
+import { baseless, misbehave } from './attacker.ts';
 import { link, separate } from './network.ts';
 import { boot, crash, feed, type SimulatedNode } from './node.ts';
 import type { Random } from './random.ts';
@@ -10,6 +14,7 @@ export const FAULT_KINDS = [
   'delay',
   'duplicate',
   'reorder',
+  'withhold',
   'one-way',
   'isolate',
   'crash',
@@ -51,9 +56,9 @@ const windows = (
 };
 
 const conditionsFor =
-  (name: 'drop' | 'duplicate' | 'delay' | 'reorder', probability: number): Schedule =>
+  (name: 'drop' | 'duplicate' | 'delay' | 'reorder' | 'withhold', probability: number): Schedule =>
   (simulation, faultsMs) =>
-    windows(simulation, faultsMs, 4, 3_000, () => {
+    windows(simulation, faultsMs, 4, faultsMs / 5, () => {
       simulation.network.conditions[name] = probability;
       return () => {
         simulation.network.conditions[name] = 0;
@@ -146,12 +151,24 @@ const forge: Schedule = (simulation, faultsMs) => {
   const { nodes, byzantine, chance, network, world } = simulation;
   const attacker = nodes.find((node) => byzantine.has(node.id)) ?? chance.pick(nodes);
   byzantine.add(attacker.id);
+  const say = (message: Message): void => world.transmit(attacker, null, message);
+  const endMs = world.nowMs() + faultsMs;
+  const { stepped } = world.hooks;
+  let actedView = 0;
+  Object.assign(world.hooks, {
+    stepped: (node: SimulatedNode, event: Event): void => {
+      stepped(node, event);
+      const { view } = attacker.machine;
+      if (node !== attacker || view <= actedView || !leads(attacker.machine, view)) return;
+      actedView = view;
+      if (world.nowMs() > endMs || chance.chance(0.5)) return;
+      for (const message of baseless(attacker, chance, world.nowMs())) say(message);
+    },
+  });
   for (let act = 0; act < ACTS; act += 1) {
     simulation.at(chance.real() * faultsMs, () => {
       if (!attacker.alive) return;
-      misbehave(attacker, chance, network.captured, world.nowMs(), (message) =>
-        world.transmit(attacker, null, message),
-      );
+      misbehave(attacker, chance, network.captured, say);
     });
   }
 };
@@ -174,6 +191,7 @@ const SCHEDULES: { readonly [K in FaultKind]: Schedule } = {
   delay: conditionsFor('delay', 0.3),
   duplicate: conditionsFor('duplicate', 0.3),
   reorder: conditionsFor('reorder', 0.5),
+  withhold: conditionsFor('withhold', 0.6),
   'one-way': oneWay,
   isolate,
   crash: crashes,
@@ -198,7 +216,7 @@ export const scheduleFaults = (
     separate(network.conditions, group, others);
   }
   simulation.at(faultsMs, () => {
-    Object.assign(network.conditions, { drop: 0, duplicate: 0, delay: 0, reorder: 0 });
+    Object.assign(network.conditions, { drop: 0, duplicate: 0, delay: 0, reorder: 0, withhold: 0 });
     network.conditions.cut.clear();
     for (const node of nodes) if (!node.alive) boot(node, world);
   });

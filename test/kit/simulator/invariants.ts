@@ -24,10 +24,10 @@ const TCS_MAX = 64;
 type Anchored = { readonly view: number; readonly nextView: number };
 
 /** `byzantine`: identities that are allowed to misbehave, and for which nothing is promised. */
-export const invariants = (byzantine: ReadonlySet<HashHex>): Invariants => {
+export const invariants = (byzantine: ReadonlySet<HashHex>, only?: string): Invariants => {
   let found: Violation | undefined;
   const violate = (invariant: string, detail: string): void => {
-    found ??= { invariant, detail };
+    if (only === undefined || only === invariant) found ??= { invariant, detail };
   };
   const decisions = new Map<number, HashHex>();
   const certified = new Map<number, HashHex>();
@@ -101,9 +101,10 @@ export const invariants = (byzantine: ReadonlySet<HashHex>): Invariants => {
     const acted = node.disk.record?.lastActedView ?? 0;
     const { id, name, disk } = node;
     const early = (what: string): void => violate('persisted before sent', `${name}: ${what}`);
-    if (message.kind === 'vote' && message.vote.signer === id && acted < message.vote.view) {
-      early('vote');
-    }
+    const vote = message.kind === 'vote' && message.vote.signer === id ? message.vote : undefined;
+    const restsOn = vote && node.machine.headers.get(vote.blockHash)?.parentView;
+    if (vote && acted < vote.view) early('vote');
+    if ((restsOn ?? 0) > (disk.record?.lockedView ?? 0)) early('lock');
     const claim = message.kind === 'timeout' ? message.timeout.claim : undefined;
     if (claim?.signer === id && acted < claim.view) early('timeout');
     if (message.kind !== 'proposal' || message.block.header.proposerId !== id) return;

@@ -10,19 +10,27 @@ export type Conditions = {
   duplicate: number;
   delay: number;
   reorder: number;
+  /** For one view: its votes reach one instance alone, which then cannot speak for a while. */
+  withhold: number;
   /** From instance to instance: nothing passes. */
   readonly cut: Set<string>;
 };
 
 /** What a scripted scenario does to one message; 'later' asks again in a while. */
 export type Passage = 'deliver' | 'drop' | 'later';
-export type Script = (from: SimulatedNode, to: SimulatedNode, message: Message) => Passage;
+export type Script = (
+  from: SimulatedNode,
+  to: SimulatedNode,
+  message: Message,
+  elapsedMs: number,
+) => Passage;
 
 export const calm = (): Conditions => ({
   drop: 0,
   duplicate: 0,
   delay: 0,
   reorder: 0,
+  withhold: 0,
   cut: new Set(),
 });
 
@@ -46,6 +54,8 @@ const ASK_AGAIN_MS = 10;
 const LATE_MS = 400;
 const JITTER_MS = 40;
 const CAPTURED_MAX = 128;
+const MUTE_MS = 3_000;
+const NOBODY = -1;
 
 export type Captured = { readonly from: HashHex; readonly message: Message };
 
@@ -62,14 +72,35 @@ export const network = (
   later: (delayMs: number, run: () => void) => void,
   deliver: (to: SimulatedNode, from: HashHex, message: Message) => void,
   script: Script | undefined,
+  elapsedMs: () => number,
 ): Network => {
   const conditions = calm();
   const captured: Captured[] = [];
+  const confidants = new Map<number, number>();
+  /** Who alone hears the votes of a view; NOBODY where they are not withheld. */
+  const confidantOf = (view: number): number => {
+    const known = confidants.get(view);
+    if (known !== undefined) return known;
+    const chosen = chance.chance(conditions.withhold) ? chance.int(0, nodes().length - 1) : NOBODY;
+    confidants.set(view, chosen);
+    if (chosen === NOBODY) return chosen;
+    const links = nodes().map((node) => link(chosen, node.index));
+    for (const one of links) conditions.cut.add(one);
+    later(chance.real() * MUTE_MS, () => {
+      for (const one of links) conditions.cut.delete(one);
+    });
+    return chosen;
+  };
+  const isWithheld = (to: SimulatedNode, message: Message): boolean => {
+    if (message.kind !== 'vote') return false;
+    const confidant = confidantOf(message.vote.view);
+    return confidant !== NOBODY && confidant !== to.index;
+  };
   const pass = (from: SimulatedNode, to: SimulatedNode, message: Message): void => {
-    const passage = script?.(from, to, message) ?? 'deliver';
+    const passage = script?.(from, to, message, elapsedMs()) ?? 'deliver';
     if (passage === 'later') return later(ASK_AGAIN_MS, () => pass(from, to, message));
     if (passage === 'drop' || conditions.cut.has(link(from.index, to.index))) return;
-    if (chance.chance(conditions.drop)) return;
+    if (isWithheld(to, message) || chance.chance(conditions.drop)) return;
     const copies = chance.chance(conditions.duplicate) ? 2 : 1;
     for (let copy = 0; copy < copies; copy += 1) {
       let delayMs = 1 + chance.real() * 3;

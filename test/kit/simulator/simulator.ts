@@ -36,6 +36,8 @@ export type RunOptions = {
   readonly calmMs?: number;
   readonly transactions?: number;
   readonly eventsMax?: number;
+  /** Judge by this invariant alone, and go on to the end after it is violated. */
+  readonly only?: string;
 };
 
 export type RunStats = {
@@ -157,7 +159,7 @@ export const run = (options: RunOptions): RunResult => {
   const byzantine = new Set(
     (options.twins ?? []).map((place) => (nodes[place] as SimulatedNode).id),
   );
-  const judge = invariants(byzantine);
+  const judge = invariants(byzantine, options.only);
   const digest = createHash('sha256');
   const trace: string[] = [];
   let nowMs = START_MS;
@@ -173,6 +175,7 @@ export const run = (options: RunOptions): RunResult => {
       feed(to, world, { kind: 'message', from, message });
     },
     options.script,
+    () => nowMs - START_MS,
   );
   const record = (node: SimulatedNode, what: string): void => {
     const { view, head } = node.machine;
@@ -213,14 +216,14 @@ export const run = (options: RunOptions): RunResult => {
   });
   const endMs = START_MS + faultsMs + calmMs;
   let violation: Violation | undefined;
-  while (violation === undefined && events < eventsMax) {
+  while ((violation === undefined || options.only) && events < eventsMax) {
     const next = queue.pop();
     if (next === undefined || next.atMs > endMs) break;
     nowMs = next.atMs;
     next.run();
     violation = judge.violation();
   }
-  const late = violation === undefined ? liveness(simulation) : undefined;
+  const late = violation === undefined && !options.only ? liveness(simulation) : undefined;
   if (late !== undefined)
     violation = { invariant: 'liveness after the network heals', detail: late };
   const stats: RunStats = {
