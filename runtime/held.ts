@@ -6,7 +6,9 @@ import type { Lane } from '#native/lanes/lane.ts';
 import type { Protocol } from '#native/lanes/layout.ts';
 import type { ReplyTo } from './actor.ts';
 import type { Message } from './asks.ts';
-import type { Host, Mailbox, Trace } from './mailbox.ts';
+import type { Trace } from './envelope.ts';
+import type { Host } from './host.ts';
+import type { Mailbox } from './mailbox.ts';
 import type { Route } from './routes.ts';
 
 type Entry = {
@@ -40,10 +42,10 @@ export class HeldMessages {
   }
 
   push(entry: Entry): void {
-    const { mailbox } = this;
     if (this.length === 0) this.sinceMs = performance.now();
-    const { deadline, span1 } = mailbox;
-    this.items.push({ ...entry, deadline, trace: mailbox.trace(), span1 });
+    const { out } = this.mailbox;
+    const { deadline, span1 } = out;
+    this.items.push({ ...entry, deadline, trace: out.trace(), span1 });
     this.length++;
     this.host.touch(entry.lane);
   }
@@ -62,21 +64,21 @@ export class HeldMessages {
 
   /** Sends what did not fit; true when nothing is left. */
   flush(): boolean {
-    const { mailbox } = this;
-    const own = { trace: mailbox.trace(), deadline: mailbox.deadline, span1: mailbox.span1 };
+    const { out } = this.mailbox;
+    const own = { trace: out.trace(), deadline: out.deadline, span1: out.span1 };
     let sent = 0;
     for (const held of this.items) {
-      mailbox.setTrace(held.trace);
-      mailbox.deadline = held.deadline;
-      mailbox.span1 = held.span1;
+      out.setTrace(held.trace);
+      out.deadline = held.deadline;
+      out.span1 = held.span1;
       if (!this.send(held)) break;
       sent++;
     }
     if (sent > 0) this.items.splice(0, sent);
     this.length = this.items.length;
-    mailbox.setTrace(own.trace);
-    mailbox.deadline = own.deadline;
-    mailbox.span1 = own.span1;
+    out.setTrace(own.trace);
+    out.deadline = own.deadline;
+    out.span1 = own.span1;
     this.host.pool.endStep();
     if (this.length === 0) this.settle();
     return this.length === 0;
@@ -110,8 +112,8 @@ export class HeldMessages {
         host.dead(mailbox, 'stale-reply', `#${held.to.from}`, kindOf(held));
         return true;
       }
-      mailbox.room = 0;
-      if (!held.protocol.sendReply(held.lane, held.message, mailbox, held.to)) return false;
+      mailbox.out.room = 0;
+      if (!held.protocol.sendReply(held.lane, held.message, mailbox.out, held.to)) return false;
       host.touch(held.lane);
       return true;
     }

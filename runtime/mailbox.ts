@@ -1,18 +1,10 @@
 /**
- * One actor in its thread: the sink that its core writes to (effects go straight into lanes), its open questions, timers
- * and watches. One object an actor, reused for every step.
+ * One actor in its thread: the sink that its core writes to (effects go straight into lanes), its open questions,
+ * timers and watches, and the handling of what comes in. One object an actor, reused for every step.
  */
 import { monotonicMs } from '#native/clock.ts';
-import {
-  type Envelope,
-  HEADER_WORDS,
-  KIND_MASK,
-  type Lane,
-  QUESTION,
-  REPLY,
-} from '#native/lanes/lane.ts';
+import { HEADER_WORDS, KIND_MASK, type Lane, QUESTION, REPLY } from '#native/lanes/lane.ts';
 import { compile, type Protocol } from '#native/lanes/layout.ts';
-import type { SlabPool } from '#native/lanes/slab.ts';
 import type {
   Actor,
   Address,
@@ -24,52 +16,36 @@ import type {
   SystemEvent,
 } from './actor.ts';
 import { Asks, type Message, type OpenAsk } from './asks.ts';
+import { OutEnvelope, type Trace } from './envelope.ts';
 import { HeldMessages } from './held.ts';
+import type { Host } from './host.ts';
 import type { MetricsWriter } from './metrics.ts';
 import { Queue } from './queue.ts';
 import type { Route, Routes } from './routes.ts';
-import type { DeadReason } from './thread.ts';
 import { Timers } from './timers.ts';
+import { Watches } from './watches.ts';
 
 const ASK_DEADLINE_MS = 1000;
 /** Messages from the actor's own io that may wait. */
 const DELIVERED_MAX = 65_536;
 
-export type Trace = readonly [number, number, number, number];
 /** A message of one's own: a timer, an outcome, something that io delivered. */
 type Local = { readonly message: Message; readonly trace: Trace | undefined };
-type Watch = { readonly target: number; readonly incarnation: number; readonly message: Message };
 type Adapter = IoAdapter<Record<string, unknown>>;
 type Commands = Record<string, (argument: unknown) => void | Promise<void>>;
 
-/** What an actor needs of the thread that it lives on. */
-export type Host = {
-  readonly pool: SlabPool;
-  /** The lane has something unpublished. */
-  touch(lane: Lane): void;
-  /** Run when the current work is done, at the latest in the next turn of the event loop. */
-  soon(): void;
-  random(): number;
-  incarnation(actor: number): number;
-  gone(actor: number): boolean;
-  dead(mailbox: Mailbox, reason: DeadReason, peer: string, kind: string): void;
-  signal(mailbox: Mailbox, event: SystemEvent): void;
-  log(mailbox: Mailbox, level: LogLevel, text: string, fields?: LogFields): void;
-  crash(mailbox: Mailbox, kind: string, error: unknown): void;
+/** Who it is, and what it is connected to. */
+export type Identity = {
+  readonly index: number;
+  readonly path: string;
+  readonly incarnation: number;
+  readonly routes: Routes;
+  readonly inputs: readonly Lane[];
+  readonly metrics: MetricsWriter;
 };
 
-export class Mailbox implements Envelope {
-  // the envelope of what is sent now
-  room = 0;
-  deadline = 0;
-  trace0 = 0;
-  trace1 = 0;
-  trace2 = 0;
-  trace3 = 0;
-  span0 = 0;
-  span1 = 0;
-  readonly incarnation: number;
-
+export class Mailbox {
+  /** Unix milliseconds of the current pass. */
   atMs = 0;
   readonly index: number;
   readonly path: string;
@@ -78,13 +54,13 @@ export class Mailbox implements Envelope {
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
+  readonly out: OutEnvelope;
   readonly held: HeldMessages;
   readonly asks = new Asks();
   readonly local = new Queue<Local>();
   adapter: Adapter | undefined;
   /** Which input the next pass begins with. */
   nextInput = 0;
-  messages = 0;
   depthMax = 0;
   closed = false;
   /** Set by `stop`: the actor ends after this step. */
@@ -93,37 +69,27 @@ export class Mailbox implements Envelope {
   kind = '';
   private readonly host: Host;
   private readonly protocol: Protocol;
-  private readonly timers: Timers;
-  private watches: Watch[] = [];
+  private readonly timers = new Timers(() => this.expire());
+  private readonly watches = new Watches();
   /** Promises of io calls that this step has started. */
   private calls: Promise<void>[] = [];
-  /** The step in hand came from a timer or io: its own timers start new traces. */
+  /** The step in hand came from a timer or io: its own timers begin new traces. */
   private rootless = true;
+  private clockMs = 0;
+  private clockAtMs = -1;
 
-  constructor(
-    host: Host,
-    place: { readonly index: number; readonly path: string; readonly incarnation: number },
-    actor: Actor,
-    state: unknown,
-    ends: {
-      readonly routes: Routes;
-      readonly inputs: readonly Lane[];
-      readonly metrics: MetricsWriter;
-    },
-  ) {
+  constructor(host: Host, who: Identity, actor: Actor, state: unknown) {
     this.host = host;
-    this.index = place.index;
-    this.path = place.path;
-    this.incarnation = place.incarnation;
+    this.index = who.index;
+    this.path = who.path;
+    this.routes = who.routes;
+    this.inputs = who.inputs;
+    this.metrics = who.metrics;
     this.actor = actor;
     this.state = state;
     this.protocol = compile(actor.self.declaration);
-    this.routes = ends.routes;
-    this.inputs = ends.inputs;
-    this.metrics = ends.metrics;
+    this.out = new OutEnvelope(who.incarnation, host.random);
     this.held = new HeldMessages(this, host);
-    this.timers = new Timers(() => this.expire());
-    this.span0 = host.random();
   }
 
   // ---- effects
@@ -135,16 +101,12 @@ export class Mailbox implements Envelope {
       this.deadTo(to, route, message.kind);
       return;
     }
-    this.deadline = 0;
+    this.out.deadline = 0;
     if (this.held.length === 0) {
       if (this.write(lane, route.protocol, message, 0)) return;
       if (route.onFull !== 'backpressure') {
-        this.host.dead(
-          this,
-          route.onFull === 'fail' ? 'mailbox-full' : 'dropped-new',
-          to.name,
-          message.kind,
-        );
+        const reason = route.onFull === 'fail' ? 'mailbox-full' : 'dropped-new';
+        this.host.dead(this, reason, to.name, message.kind);
         return;
       }
     }
@@ -153,22 +115,22 @@ export class Mailbox implements Envelope {
 
   ask(to: Address, message: Message, resume: Message, deadlineMs = ASK_DEADLINE_MS): void {
     const route = this.routes.to(to);
-    const { lane, protocol } = route;
+    const { lane, protocol, target } = route;
+    const trace = this.out.trace();
     if (lane === undefined || route.gone) {
       this.deadTo(to, route, message.kind);
-      this.fail(resume, 'no-such-actor', this.trace());
+      this.fail(resume, 'no-such-actor', trace);
       return;
     }
     const dueMs = monotonicMs() + deadlineMs;
-    const incarnation = this.host.incarnation(route.target);
-    const trace = this.trace();
+    const incarnation = this.host.incarnation(target);
     const ask = this.asks.add({ resume, route, protocol, incarnation, dueMs, trace });
     if (ask < 0) {
       this.fail(resume, 'mailbox-full', trace);
       return;
     }
     this.timers.wakeAt(dueMs);
-    this.deadline = dueMs;
+    this.out.deadline = dueMs;
     if (this.held.length === 0) {
       if (this.write(lane, protocol, message, ask)) return;
       if (route.onFull !== 'backpressure') {
@@ -180,42 +142,28 @@ export class Mailbox implements Envelope {
   }
 
   reply(to: ReplyTo<unknown>, answer: object): void {
-    const kind = this.protocol.kinds[to.kind] ?? '';
     const lane = this.routes.lanes.get(to.from)?.lane;
-    if (lane === undefined || this.host.gone(to.from)) {
-      this.host.dead(
-        this,
-        lane === undefined ? 'no-such-actor' : 'actor-stopped',
-        `#${to.from}`,
-        kind,
-      );
+    const stale = this.host.incarnation(to.from) !== to.incarnation;
+    if (lane === undefined || stale) {
+      const kind = this.protocol.kinds[to.kind] ?? '';
+      this.host.dead(this, stale ? 'stale-reply' : 'no-such-actor', `#${to.from}`, kind);
       return;
     }
-    if (this.host.incarnation(to.from) !== to.incarnation) {
-      this.host.dead(this, 'stale-reply', `#${to.from}`, kind);
-      return;
-    }
-    this.deadline = 0;
+    this.out.deadline = 0;
     if (this.held.length === 0) {
       // A quarter of every lane is kept for answers, so an answer never waits behind tells.
-      this.room = 0;
-      if (this.protocol.sendReply(lane, answer, this, to)) {
+      this.out.room = 0;
+      if (this.protocol.sendReply(lane, answer, this.out, to)) {
         if (!lane.dirty) this.host.touch(lane);
         return;
       }
     }
-    this.held.push({
-      lane,
-      route: undefined,
-      protocol: this.protocol,
-      message: answer,
-      ask: 0,
-      to,
-    });
+    const { protocol } = this;
+    this.held.push({ lane, route: undefined, protocol, message: answer, ask: 0, to });
   }
 
   after(delayMs: number, message: Message, key?: string): void {
-    const trace = this.rootless ? undefined : this.trace();
+    const trace = this.rootless ? undefined : this.out.trace();
     this.timers.after(delayMs, key, () => this.own(message, trace));
   }
 
@@ -226,7 +174,7 @@ export class Mailbox implements Envelope {
   watch(to: Address, message: Message): void {
     const { target, gone } = this.routes.to(to);
     if (target < 0 || gone) this.own(message, undefined);
-    else this.watches.push({ target, incarnation: this.host.incarnation(target), message });
+    else this.watches.add(target, this.host.incarnation(target), message);
   }
 
   io(command: string, argument: unknown): void {
@@ -273,39 +221,38 @@ export class Mailbox implements Envelope {
 
   /** Handles the record at `at` of an input. */
   handle(lane: Lane, at: number): void {
-    const i = lane.i32;
-    const tag = i[at + 1]!;
+    const tag = lane.i32[at + 1]!;
     const kind = tag & KIND_MASK;
-    this.trace0 = i[at + 8]!;
-    this.trace1 = i[at + 9]!;
-    this.trace2 = i[at + 10]!;
-    this.trace3 = i[at + 11]!;
+    this.out.readTrace(lane.i32, at);
     this.rootless = false;
-    if (tag & REPLY) this.handleReply(lane, at, kind);
-    else if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
+    if (tag & REPLY) {
+      this.handleReply(lane, at, kind);
+      return;
+    }
+    if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
       lane.take(at);
       this.host.dead(this, 'expired', `#${lane.index}`, this.protocol.kinds[kind] ?? '');
-    } else {
-      const message = this.decode(lane, at, () =>
-        this.protocol.receive(lane, at + HEADER_WORDS, kind),
-      );
-      if (message !== undefined) this.step(message as Message);
+      return;
     }
+    const message = this.decode(lane, at, kind, this.protocol.receive);
+    if (message !== undefined) this.step(message as Message);
   }
 
+  /** Handles the oldest message of its own. */
   stepLocal(): void {
     const { message, trace } = this.local.shift();
     this.rootless = trace === undefined;
-    this.setTrace(trace ?? this.newTrace());
+    if (trace === undefined) this.out.newTrace();
+    else this.out.setTrace(trace);
     this.step(message);
   }
 
   /** Runs a part of the core that is no step: start, drain. */
   run(kind: string, part: () => void): void {
     this.rootless = true;
-    this.setTrace(this.newTrace());
+    this.out.newTrace();
+    this.out.nextSpan();
     this.kind = kind;
-    this.span1 = ++this.spans;
     part();
     this.endStep();
   }
@@ -316,11 +263,8 @@ export class Mailbox implements Envelope {
     const changed = (target: number, incarnation: number): boolean =>
       this.host.incarnation(target) !== incarnation || this.host.gone(target);
     const lost = this.asks.take((a) => changed(a.route.target, a.incarnation));
-    for (const a of lost) this.failAsk(a, a.route.gone ? 'no-such-actor' : 'target-restarted');
-    const fired = this.watches.filter((w) => changed(w.target, w.incarnation));
-    if (fired.length === 0) return;
-    this.watches = this.watches.filter((w) => !fired.includes(w));
-    for (const w of fired) this.own(w.message, undefined);
+    for (const a of lost) this.failAsk(a, 'target-restarted');
+    for (const message of this.watches.take(changed)) this.own(message, undefined);
   }
 
   /** After a turn: what the runtime itself measures. */
@@ -333,7 +277,16 @@ export class Mailbox implements Envelope {
   close(): void {
     this.closed = true;
     this.timers.clear();
-    this.watches = [];
+    this.watches.clear();
+  }
+
+  /** Writes now, if there is room. */
+  write(lane: Lane, protocol: Protocol, message: Message, ask: number): boolean {
+    if (lane.full()) return false;
+    this.out.room = lane.quarter;
+    if (!protocol.send(lane, message, this.out, ask)) return false;
+    if (!lane.dirty) this.host.touch(lane);
+    return true;
   }
 
   /** The question found no room: it fails at once. */
@@ -341,30 +294,6 @@ export class Mailbox implements Envelope {
     const entry = this.asks.settle(ask);
     if (entry !== undefined) this.failAsk(entry, 'mailbox-full');
   }
-
-  /** Writes now, if there is room. */
-  write(lane: Lane, protocol: Protocol, message: Message, ask: number): boolean {
-    if (lane.full()) return false;
-    this.room = lane.quarter;
-    if (!protocol.send(lane, message, this, ask)) return false;
-    if (!lane.dirty) this.host.touch(lane);
-    return true;
-  }
-
-  trace(): Trace {
-    return [this.trace0, this.trace1, this.trace2, this.trace3];
-  }
-
-  setTrace([a, b, c, d]: Trace): void {
-    this.trace0 = a;
-    this.trace1 = b;
-    this.trace2 = c;
-    this.trace3 = d;
-  }
-
-  private spans = 0;
-  private clockMs = 0;
-  private clockAtMs = -1;
 
   /** Monotonic time, read once a pass. */
   private nowMs(): number {
@@ -375,11 +304,6 @@ export class Mailbox implements Envelope {
     return this.clockMs;
   }
 
-  private newTrace(): Trace {
-    const { host } = this;
-    return [host.random(), host.random(), host.random(), host.random()];
-  }
-
   private own(message: Message, trace: Trace | undefined): void {
     this.local.push({ message, trace });
     this.host.soon();
@@ -387,23 +311,26 @@ export class Mailbox implements Envelope {
 
   private handleReply(lane: Lane, at: number, kind: number): void {
     const i = lane.i32;
-    const entry = i[at + 5] === this.incarnation ? this.asks.settle(i[at + 4]!) : undefined;
+    const mine = i[at + 5] === this.out.incarnation;
+    const entry = mine ? this.asks.settle(i[at + 4]!) : undefined;
     if (entry === undefined) {
       lane.take(at);
       this.host.dead(this, 'stale-reply', `#${lane.index}`, 'answer');
       return;
     }
-    const value = this.decode(lane, at, () =>
-      entry.protocol.receiveReply(lane, at + HEADER_WORDS, kind),
-    );
-    if (value === undefined) return;
-    this.step({ ...entry.resume, result: { ok: true, value } } as Message);
+    const value = this.decode(lane, at, kind, entry.protocol.receiveReply);
+    if (value !== undefined) this.step({ ...entry.resume, result: { ok: true, value } } as Message);
   }
 
-  /** The message, copied out and passed before the step: a crash in the step does not run it twice. */
-  private decode(lane: Lane, at: number, read: () => object): object | undefined {
+  /** The message, copied out and passed before its step: a crash in the step does not run it twice. */
+  private decode(
+    lane: Lane,
+    at: number,
+    kind: number,
+    read: (lane: Lane, body: number, kind: number) => object,
+  ): object | undefined {
     try {
-      return read();
+      return read(lane, at + HEADER_WORDS, kind);
     } catch (error) {
       this.host.dead(this, 'undecodable', `#${lane.index}`, String(error));
       return undefined;
@@ -415,8 +342,7 @@ export class Mailbox implements Envelope {
 
   private step(message: Message): void {
     this.kind = message.kind;
-    this.span1 = ++this.spans;
-    this.messages++;
+    this.out.nextSpan();
     this.actor.core.step(this.state, message, this, this.atMs);
     this.endStep();
   }
@@ -440,12 +366,8 @@ export class Mailbox implements Envelope {
   }
 
   private deadTo(to: Address, route: Route, kind: string): void {
-    this.host.dead(
-      this,
-      route.lane !== undefined ? 'actor-stopped' : 'no-such-actor',
-      to.name,
-      kind,
-    );
+    const reason = route.lane !== undefined ? 'actor-stopped' : 'no-such-actor';
+    this.host.dead(this, reason, to.name, kind);
   }
 
   private failAsk(ask: OpenAsk, failure: AskFailure): void {

@@ -80,10 +80,7 @@ export class Shell {
 
   add(mailbox: Mailbox): void {
     // A predecessor may have died between freeing room and saying so.
-    for (const lane of mailbox.inputs) {
-      lane.release();
-      this.machine.wakers.wake(lane.from);
-    }
+    for (const lane of mailbox.inputs) this.machine.wakers.wake(lane.from);
     this.mailboxes.push(mailbox);
     this.soon();
   }

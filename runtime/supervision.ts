@@ -1,6 +1,6 @@
 /**
- * Carries out what the supervisors decide. Exits come in one at a time; restarts wait for their back-off without holding up
- * others; below one child of the root everything starts one after the other, in start order.
+ * Carries out what the supervisors decide. Exits come in one at a time; restarts wait for their back-off without holding
+ * up others; below one child of the root everything starts one after the other, in start order.
  */
 import { decide, type History, NO_HISTORY, type Plan } from '#supervisors/decide.ts';
 import type { Reason } from '#supervisors/strategy.ts';
@@ -24,188 +24,200 @@ export const supervisorOf = (spec: SupervisorSpec, path = ''): Supervisor => ({
   }),
 });
 
-export type Supervision = {
-  /** Starts every actor in order; rejects with the failure of the first that does not start. */
-  startAll(): Promise<void>;
-  /** Actors that died together, siblings. Those that are not running are left out. */
-  died(members: readonly Member[], reason: Reason): void;
-  /** No more decisions, no more starts; resolves when what was under way has ended. */
-  halt(): Promise<void>;
-};
-
 type Death = {
   readonly members: readonly Member[];
   readonly reason: Reason;
   readonly atMs: number;
 };
 
-export const superviseWith = (
-  root: SupervisorSpec,
-  population: Population,
-  seed: number,
-  on: {
-    readonly report: (event: RuntimeEvent) => void;
-    /** Messages that nobody will read any more. */
-    readonly unread: (member: Member, count: number) => void;
-    readonly stuck: (member: Member) => void;
-    readonly end: (outcome: 'shutdown' | 'failed') => void;
-  },
-): Supervision => {
-  const tree = supervisorOf(root);
-  const byPath = new Map(population.members.map((m) => [m.place.path, m]));
-  const deaths: Death[] = [];
+export type SupervisionListener = {
+  readonly report: (event: RuntimeEvent) => void;
+  /** Messages that nobody will read any more. */
+  readonly unread: (member: Member, count: number) => void;
+  readonly stuck: (member: Member) => void;
+  /** The root gave up, or its significant child ended. */
+  readonly end: (outcome: 'shutdown' | 'failed') => void;
+};
+
+const isAlive = (m: Member): boolean => m.state === 'running' || m.state === 'starting';
+
+export class Supervision {
+  private readonly strategy: SupervisorSpec['strategy'];
+  private readonly tree: Supervisor;
+  private readonly population: Population;
+  private readonly seed: number;
+  private readonly on: SupervisionListener;
+  private readonly byPath: ReadonlyMap<string, Member>;
+  private readonly deaths: Death[] = [];
   /** Actors that should run and do not, and when they may be started. */
-  const wanted = new Map<Member, number>();
-  const busy = new Map<string, Promise<void>>();
-  let history: History = NO_HISTORY;
-  let halted = false;
-  let starting: { done: () => void; fail: (error: Error) => void } | undefined;
-  let working = false;
-  let timer: NodeJS.Timeout | undefined;
-  let idle = Promise.resolve();
+  private readonly wanted = new Map<Member, number>();
+  /** Starts under way, by group. */
+  private readonly busy = new Map<string, Promise<void>>();
+  private history: History = NO_HISTORY;
+  private halted = false;
+  private working = false;
+  private work: Promise<void> = Promise.resolve();
+  private timer: NodeJS.Timeout | undefined;
+  /** The first start of the whole system, while it is under way. */
+  private starting: { done: () => void; fail: (error: Error) => void } | undefined;
 
-  /** Members of one group start one after the other: a child of the root, or the actors of a thread. */
-  const group = (m: Member): string => {
-    if (starting !== undefined || root.strategy !== 'one_for_one') return '';
-    const [top, ...below] = m.place.path.split('.');
-    return below.length === 0 ? `thread ${m.place.thread}` : top!;
-  };
+  constructor(root: SupervisorSpec, population: Population, seed: number, on: SupervisionListener) {
+    this.strategy = root.strategy;
+    this.tree = supervisorOf(root);
+    this.population = population;
+    this.seed = seed;
+    this.on = on;
+    this.byPath = new Map(population.members.map((m) => [m.place.path, m]));
+  }
 
-  /** Ends threads of which no actor lives or is about to. */
-  const clear = async (members: readonly Member[]): Promise<void> => {
-    for (const thread of new Set(members.map((m) => population.thread(m)))) {
-      if (thread === undefined || !thread.alive()) continue;
-      const inside = population.residents(thread.index);
-      if (inside.some((m) => m.state === 'running' || m.state === 'starting')) continue;
-      if (!(await thread.terminate(true))) on.stuck(inside[0]!);
-    }
-  };
+  /** Starts every actor in order; rejects with the failure of the first that does not start. */
+  startAll(): Promise<void> {
+    return new Promise((done, fail) => {
+      this.starting = { done, fail };
+      for (const m of this.population.members) this.wanted.set(m, 0);
+      this.wake();
+    });
+  }
 
-  const carryOut = async (plan: Plan, death: Death): Promise<void> => {
-    const find = (paths: readonly string[]): Member[] => paths.map((p) => byPath.get(p)!);
-    for (const path of plan.escalated) on.report({ kind: 'escalated', path });
-    const stopped = find(plan.stop).filter((m) => m.state === 'running');
-    for (const m of stopped) {
-      await population.stop(m);
-      m.state = 'stopped';
-      population.end(m, false);
-    }
-    for (const m of find(plan.gone)) {
-      wanted.delete(m);
-      m.state = death.reason === 'crash' ? 'failed' : 'stopped';
-      on.unread(m, population.end(m, true));
-      on.report({ kind: 'ended', path: m.place.path, reason: death.reason });
-    }
-    const notBeforeMs = performance.now() + plan.delayMs;
-    for (const m of find(plan.start)) wanted.set(m, notBeforeMs);
-    await clear([...stopped, ...find(plan.gone)]);
-    if (plan.system === 'goes on') return;
-    halted = true;
-    on.end(plan.system);
-  };
-
-  const judge = async (death: Death): Promise<void> => {
-    const paths = death.members.map((m) => m.place.path);
-    const plan = decide(tree, history, { paths, reason: death.reason, atMs: death.atMs }, { seed });
-    history = plan.history;
-    await carryOut(plan, death);
-  };
-
-  const failedStart = async (m: Member, error: Error): Promise<void> => {
-    if (m.state !== 'starting') return; // its thread died, which was noticed
-    if (starting !== undefined) starting.fail(error);
-    const thread = population.thread(m);
-    const running = thread === undefined ? [] : population.residents(thread.index);
-    const atMs = Date.now();
-    const crash = { actor: m.place.index, path: m.place.path, kind: 'start' };
-    const { message, stack = '' } = error;
-    on.report({ kind: 'crash', crash: { ...crash, error: message, stack }, atMs });
-    died([...running.filter((r) => r.state === 'running'), m], 'crash');
-    await thread?.terminate(true);
-  };
-
-  const start = async (m: Member): Promise<void> => {
-    const again = starting === undefined;
-    try {
-      await population.start(m);
-    } catch (error) {
-      await failedStart(m, error as Error);
-      return;
-    }
-    const { path } = m.place;
-    on.report({ kind: 'started', path, incarnation: population.incarnation(m) });
-    if (again) on.report({ kind: 'restarted', path, restarts: ++m.restarts });
-  };
-
-  /** Starts what is due, one at a time in each group. */
-  const startDue = (): void => {
-    const nowMs = performance.now();
-    for (const m of population.members) {
-      const notBeforeMs = wanted.get(m);
-      const key = group(m);
-      if (notBeforeMs === undefined || notBeforeMs > nowMs || busy.has(key)) continue;
-      wanted.delete(m);
-      const work = start(m).finally(() => {
-        busy.delete(key);
-        wake();
-      });
-      busy.set(key, work);
-    }
-  };
-
-  const work = async (): Promise<void> => {
-    while (deaths.length > 0 && !halted) await judge(deaths.shift()!);
-    if (halted) return;
-    startDue();
-    if (wanted.size === 0 && busy.size === 0) {
-      starting?.done();
-      starting = undefined;
-    }
-    const nextMs = Math.min(...wanted.values());
-    clearTimeout(timer);
-    if (nextMs === Number.POSITIVE_INFINITY) return;
-    timer = setTimeout(wake, Math.max(1, nextMs - performance.now()));
-  };
-
-  const wake = (): void => {
-    if (working || halted) return;
-    working = true;
-    idle = work()
-      .catch((error: unknown) => {
-        halted = true;
-        starting?.fail(error as Error);
-        on.end('failed');
-      })
-      .finally(() => {
-        working = false;
-        if (deaths.length > 0 && !halted) wake();
-      });
-  };
-
-  const died = (members: readonly Member[], reason: Reason): void => {
-    const fresh = members.filter((m) => m.state === 'running' || m.state === 'starting');
+  /** Actors that died together, siblings. Those that are not alive are left out. */
+  died(members: readonly Member[], reason: Reason): void {
+    const fresh = members.filter(isAlive);
     if (fresh.length === 0) return;
     for (const m of fresh) {
       m.state = 'failed';
-      population.end(m, false);
+      this.population.end(m, false);
     }
-    deaths.push({ members: fresh, reason, atMs: Date.now() });
-    wake();
-  };
+    this.deaths.push({ members: fresh, reason, atMs: Date.now() });
+    this.wake();
+  }
 
-  return {
-    died,
-    startAll: () =>
-      new Promise((done, fail) => {
-        starting = { done, fail };
-        for (const m of population.members) wanted.set(m, 0);
-        wake();
-      }),
-    halt: async () => {
-      halted = true;
-      clearTimeout(timer);
-      await idle;
-      await Promise.allSettled(busy.values());
-    },
-  };
-};
+  /** No more decisions, no more starts; resolves when what was under way has ended. */
+  async halt(): Promise<void> {
+    this.halted = true;
+    clearTimeout(this.timer);
+    await this.work;
+    await Promise.allSettled(this.busy.values());
+  }
+
+  private wake(): void {
+    if (this.working || this.halted) return;
+    this.working = true;
+    this.work = this.turn()
+      .catch((error: Error) => {
+        this.halted = true;
+        this.starting?.fail(error);
+        this.on.end('failed');
+      })
+      .finally(() => {
+        this.working = false;
+        if (this.deaths.length > 0) this.wake();
+      });
+  }
+
+  private async turn(): Promise<void> {
+    while (this.deaths.length > 0 && !this.halted) await this.judge(this.deaths.shift()!);
+    if (this.halted) return;
+    this.startDue();
+    if (this.wanted.size === 0 && this.busy.size === 0) {
+      this.starting?.done();
+      this.starting = undefined;
+    }
+    clearTimeout(this.timer);
+    const nextMs = Math.min(...this.wanted.values());
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    this.timer = setTimeout(() => this.wake(), Math.max(1, nextMs - performance.now()));
+  }
+
+  private async judge({ members, reason, atMs }: Death): Promise<void> {
+    const exit = { paths: members.map((m) => m.place.path), reason, atMs };
+    const plan = decide(this.tree, this.history, exit, { seed: this.seed });
+    this.history = plan.history;
+    await this.carryOut(plan, reason);
+  }
+
+  private async carryOut(plan: Plan, reason: Reason): Promise<void> {
+    const find = (paths: readonly string[]): Member[] => paths.map((p) => this.byPath.get(p)!);
+    for (const path of plan.escalated) this.on.report({ kind: 'escalated', path });
+    const stopped = find(plan.stop).filter((m) => m.state === 'running');
+    for (const m of stopped) {
+      await this.population.stop(m);
+      m.state = 'stopped';
+      this.population.end(m, false);
+    }
+    const gone = find(plan.gone);
+    for (const m of gone) {
+      this.wanted.delete(m);
+      m.state = reason === 'crash' ? 'failed' : 'stopped';
+      this.on.unread(m, this.population.end(m, true));
+      this.on.report({ kind: 'ended', path: m.place.path, reason });
+    }
+    const notBeforeMs = performance.now() + plan.delayMs;
+    for (const m of find(plan.start)) this.wanted.set(m, notBeforeMs);
+    await this.clear([...stopped, ...gone]);
+    if (plan.system === 'goes on') return;
+    this.halted = true;
+    this.on.end(plan.system);
+  }
+
+  /** Ends threads on which no actor lives or is about to. */
+  private async clear(members: readonly Member[]): Promise<void> {
+    for (const thread of new Set(members.map((m) => this.population.thread(m)))) {
+      if (thread === undefined || !thread.alive()) continue;
+      const inside = this.population.residents(thread.index);
+      if (inside.some(isAlive)) continue;
+      if (!(await thread.terminate(true))) this.on.stuck(inside[0]!);
+    }
+  }
+
+  /** Members of one group start one after the other: a child of the root, or the actors of a thread. */
+  private group(m: Member): string {
+    if (this.starting !== undefined || this.strategy !== 'one_for_one') return '';
+    const [top, ...below] = m.place.path.split('.');
+    return below.length === 0 ? `thread ${m.place.thread}` : top!;
+  }
+
+  /** Starts what is due, one at a time in each group. */
+  private startDue(): void {
+    const nowMs = performance.now();
+    for (const m of this.population.members) {
+      const notBeforeMs = this.wanted.get(m);
+      const key = this.group(m);
+      if (notBeforeMs === undefined || notBeforeMs > nowMs || this.busy.has(key)) continue;
+      this.wanted.delete(m);
+      const work = this.start(m).finally(() => {
+        this.busy.delete(key);
+        this.wake();
+      });
+      this.busy.set(key, work);
+    }
+  }
+
+  private async start(m: Member): Promise<void> {
+    const again = this.starting === undefined;
+    try {
+      await this.population.start(m);
+    } catch (error) {
+      await this.failed(m, error as Error);
+      return;
+    }
+    const { path } = m.place;
+    this.on.report({ kind: 'started', path, incarnation: this.population.incarnation(m) });
+    if (again) this.on.report({ kind: 'restarted', path, restarts: ++m.restarts });
+  }
+
+  /** A start that failed is a crash, of everything that lives on the thread. */
+  private async failed(m: Member, error: Error): Promise<void> {
+    this.starting?.fail(error);
+    if (m.state !== 'starting') return; // its thread died, which was noticed
+    const { index: actor, path, thread: index } = m.place;
+    const { message, stack = '' } = error;
+    const crash = { actor, path, kind: 'start', error: message, stack };
+    this.on.report({ kind: 'crash', crash, atMs: Date.now() });
+    const thread = this.population.thread(m);
+    this.died(
+      this.population.residents(index).filter((r) => r === m || r.state === 'running'),
+      'crash',
+    );
+    if (thread !== undefined && !(await thread.terminate(true))) this.on.stuck(m);
+  }
+}

@@ -1,24 +1,23 @@
 /** A running system: starts it, shows it, stops it. Everything here lives on the main thread. */
-import { availableParallelism } from 'node:os';
 import { type Observable, Subject } from 'rxjs';
 import { unixMs } from '#native/clock.ts';
 import { unreachable } from '#proto/result.ts';
-import type { TreeNode } from './actor.ts';
+import type { SystemEvent, TreeNode } from './actor.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { DeadLetters, Notice, RuntimeEvent } from './events.ts';
 import { readMetrics } from './metrics.ts';
 import { type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
-import { type Member, type Population, populate } from './population.ts';
+import { type Member, Population } from './population.ts';
 import { prometheusText } from './prometheus.ts';
 import { type Facts, openRecord } from './record.ts';
 import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SystemSpec } from './spec.ts';
-import { superviseWith } from './supervision.ts';
-import type { MainControl, ThreadEvent } from './thread.ts';
+import { Supervision } from './supervision.ts';
+import type { ThreadEvent } from './thread.ts';
 import type { Thread, ThreadExit } from './threads.ts';
-import { SILENT_MS, watchOver } from './watchdog.ts';
+import { SILENT_MS, type Watchdog, watchOver } from './watchdog.ts';
 
 /** Why a system stopped, and how. failed: its root supervisor gave up. */
 export type Stopped = ShutdownReport & { readonly reason: 'asked' | 'shutdown' | 'failed' };
@@ -43,200 +42,233 @@ export type System = {
   readonly whenStopped: Promise<Stopped>;
 };
 
-/** Rejects when an actor does not start; nothing of the system is left then. */
+/**
+ * Rejects when an actor does not start; nothing of the system is left then. `watch` sees every event from the first
+ * on; `system.events` those after the start.
+ */
 export const startSystem = async (
   spec: SystemSpec,
   watch: (event: RuntimeEvent) => void = () => {},
 ): Promise<System> => {
-  const running = assemble(spec);
+  const running = new Running(spec);
   running.events.subscribe(watch);
   try {
     await running.start();
-    return running.system;
   } catch (error) {
     await running.abandon();
     throw error;
   }
+  return running.system();
 };
 
-const assemble = (spec: SystemSpec) => {
-  const events = new Subject<RuntimeEvent>();
-  const record = openRecord();
-  const pool = openPool();
-  const cores = availableParallelism();
-  const waiting = new Map<Member, () => void>();
-  let settle: (stopped: Stopped) => void = () => {};
-  const whenStopped = new Promise<Stopped>((resolve) => {
-    settle = resolve;
-  });
-  let stopping: Promise<Stopped> | undefined;
-  let control: ControlServer | undefined;
+class Running {
+  readonly events = new Subject<RuntimeEvent>();
+  private readonly spec: SystemSpec;
+  private readonly record = openRecord();
+  private readonly pool = openPool();
+  private readonly population: Population;
+  private readonly supervision: Supervision;
+  private readonly watchdog: Watchdog;
+  private control: ControlServer | undefined;
+  /** Who waits for the end of an actor that drains. */
+  private readonly draining = new Map<Member, () => void>();
+  /** Threads whose crash has been reported by themselves. */
+  private readonly reported = new Set<number>();
+  private stopping: Promise<Stopped> | undefined;
+  private settle: (stopped: Stopped) => void = () => {};
+  private readonly whenStopped: Promise<Stopped>;
 
-  const report = (event: RuntimeEvent): void => events.next(event);
-  const memberAt = (index: number): Member => population.members[index]!;
+  constructor(spec: SystemSpec) {
+    this.spec = spec;
+    this.whenStopped = new Promise((resolve) => {
+      this.settle = resolve;
+    });
+    const main = {
+      tree: async () => this.tree(),
+      metrics: async () => this.metricsText(),
+      notices: async () => this.record.notices(),
+      pool: (module: string, task: string, argument: unknown) =>
+        this.pool.run(module, task, argument),
+    };
+    this.population = new Population(spec, main, {
+      event: (event) => this.onThread(event),
+      exit: (thread, exit) => this.onExit(thread, exit),
+    });
+    this.supervision = new Supervision(spec.root, this.population, spec.seed ?? 1, {
+      report: (event) => this.report(event),
+      unread: (member, count) => this.unread(member, count),
+      stuck: (member) => this.stuck(member.place.thread),
+      end: (outcome) => void this.stop(outcome),
+    });
+    this.watchdog = watchOver(this.population, spec.silentMs ?? SILENT_MS, {
+      silent: (thread) => void this.terminate(thread),
+      circle: (members, discarded) => {
+        const paths = members.map((m) => m.place.path);
+        this.report({ kind: 'deadlock', paths, discarded });
+      },
+    });
+  }
 
-  const onThread = (event: ThreadEvent): void => {
+  async start(): Promise<void> {
+    await this.population.load();
+    for (const missing of this.population.unresolved) {
+      const text = `address finds nobody: ${missing}`;
+      this.report({ kind: 'log', path: '', level: 'warn', text, fields: {}, atMs: unixMs() });
+    }
+    const { controlSocket = true, node } = this.spec;
+    if (controlSocket) this.control = await serveControl(node.dataDir, this.system());
+    await this.supervision.startAll();
+  }
+
+  /** The start has failed: ends what there is. */
+  async abandon(): Promise<void> {
+    await this.supervision.halt();
+    await Promise.all(this.population.threads().map((t) => this.terminate(t, true)));
+    await this.release();
+    this.events.complete();
+  }
+
+  system(): System {
+    const { record } = this;
+    return {
+      events: this.events,
+      tree: () => this.tree(),
+      metrics: () => this.metrics(),
+      metricsText: () => this.metricsText(),
+      snapshot: () => this.snapshot(),
+      facts: record.facts,
+      notices: record.notices,
+      deadLetters: record.deadLetters,
+      kill: (path) => this.kill(path),
+      stop: () => this.stop('asked'),
+      whenStopped: this.whenStopped,
+    };
+  }
+
+  private tree(): TreeNode {
+    return treeOf(this.population, this.record.facts(), this.spec.root);
+  }
+
+  private metrics(): MetricsSnapshot {
+    const actors = this.population.members.map((m) => numbersOf(this.population, m));
+    return { actors, deadLetters: this.record.deadLetters() };
+  }
+
+  private metricsText(): string {
+    return prometheusText(this.metrics());
+  }
+
+  private snapshot(): Snapshot {
+    const readings = this.population.members.map(({ place: { path, actor }, metrics }) => ({
+      path,
+      actor,
+      metrics: readMetrics(metrics),
+    }));
+    const { record } = this;
+    const deadLetters = record.deadLetters();
+    return { atMs: unixMs(), tree: this.tree(), readings, deadLetters, notices: record.notices() };
+  }
+
+  private report(event: RuntimeEvent): void {
+    this.events.next(event);
+  }
+
+  private onThread(event: ThreadEvent): void {
     switch (event.kind) {
       case 'crash':
-        report({ kind: 'crash', crash: event.crash, atMs: unixMs() });
-        reported.add(memberAt(event.crash.actor).place.thread);
-        return;
+        this.reported.add(this.population.members[event.crash.actor]!.place.thread);
+        return this.report({ kind: 'crash', crash: event.crash, atMs: unixMs() });
       case 'ended': {
-        const member = memberAt(event.actor);
-        const drained = waiting.get(member);
-        if (drained !== undefined) drained();
-        else supervision.died([member], event.reason);
+        const member = this.population.members[event.actor]!;
+        const drained = this.draining.get(member);
+        if (drained === undefined) this.supervision.died([member], event.reason);
+        else drained();
         return;
       }
-      case 'signal': {
-        const { path } = memberAt(event.actor).place;
-        const { event: said, atMs } = event;
-        if (said.kind === 'fact') record.fact(path, said.name, said.value);
-        if (said.kind === 'notice')
-          record.notice({ atMs, path, topic: said.topic, text: said.text });
-        report({ kind: 'signal', path, event: said, atMs });
-        return;
-      }
+      case 'signal':
+        return this.onSignal(this.population.members[event.actor]!, event.event, event.atMs);
       case 'log':
-        report(event);
-        return;
+        return this.report(event);
       case 'dead':
-        record.letter(event.letter);
-        report(event);
-        return;
+        this.record.letter(event.letter);
+        return this.report(event);
       default:
-        unreachable(event);
+        return unreachable(event);
     }
-  };
+  }
 
-  /** Threads whose crash has been reported by themselves. */
-  const reported = new Set<number>();
-  const onExit = (thread: Thread, exit: ThreadExit): void => {
-    population.bury(thread.index);
-    watchdog.swept();
-    const inside = population
+  private onSignal({ place: { path } }: Member, event: SystemEvent, atMs: number): void {
+    if (event.kind === 'fact') this.record.fact(path, event.name, event.value);
+    if (event.kind === 'notice') {
+      this.record.notice({ atMs, path, topic: event.topic, text: event.text });
+    }
+    this.report({ kind: 'signal', path, event, atMs });
+  }
+
+  private onExit(thread: Thread, exit: ThreadExit): void {
+    this.population.bury(thread.index);
+    this.watchdog.sweep();
+    const inside = this.population
       .residents(thread.index)
       .filter((m) => m.state === 'running' || m.state === 'starting');
-    const known = reported.delete(thread.index);
+    const known = this.reported.delete(thread.index);
     if (exit.expected || inside.length === 0) return;
-    const { index: actor, path } = inside[0]!.place;
     if (!known) {
+      const { index: actor, path } = inside[0]!.place;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
       const crash = { actor, path, kind: 'thread', error, stack: exit.stack };
-      report({ kind: 'crash', crash, atMs: unixMs() });
+      this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
-    supervision.died(inside, 'crash');
-  };
+    this.supervision.died(inside, 'crash');
+  }
 
-  const tree = (): TreeNode => treeOf(population, record.facts(), spec.root);
-  const metrics = (): MetricsSnapshot => ({
-    actors: population.members.map((m) => numbersOf(population, m)),
-    deadLetters: record.deadLetters(),
-  });
-  const metricsText = (): string => prometheusText(metrics());
-  const main: MainControl = {
-    tree: async () => tree(),
-    metrics: async () => metricsText(),
-    notices: async () => record.notices(),
-    pool: (module, task, argument) => pool.run(module, task, argument),
-  };
-  const population: Population = populate(spec, cores, main, { event: onThread, exit: onExit });
-  const stuck = (thread: number): void => {
-    const paths = population.residents(thread).map((m) => m.place.path);
-    report({ kind: 'stuck', thread, paths });
-  };
-  const unread = (member: Member, count: number): void => {
+  private unread({ place: { path } }: Member, count: number): void {
     if (count === 0) return;
-    const { path } = member.place;
     const letter = { atMs: unixMs(), reason: 'actor-stopped', path, peer: path, kind: '' } as const;
-    record.letter(letter, count);
-    report({ kind: 'dead', letter });
-  };
-  const stop = (reason: Stopped['reason']): Promise<Stopped> => {
-    stopping ??= stopNow(reason);
-    return stopping;
-  };
-  const supervision = superviseWith(spec.root, population, spec.seed ?? 1, {
-    report,
-    unread,
-    stuck: (member) => stuck(member.place.thread),
-    end: (outcome) => void stop(outcome),
-  });
-  const watchdog = watchOver(population, spec.silentMs ?? SILENT_MS, {
-    silent: (thread) => {
-      void thread.terminate(false).then((ended) => {
-        if (!ended) stuck(thread.index);
-      });
-    },
-    circle: (members, discarded) =>
-      report({ kind: 'deadlock', paths: members.map((m) => m.place.path), discarded }),
-  });
+    this.record.letter(letter, count);
+    this.report({ kind: 'dead', letter });
+  }
 
-  const release = async (): Promise<void> => {
-    watchdog.stop();
-    await control?.close();
-    await pool.close();
-  };
-  const stopNow = async (reason: Stopped['reason']): Promise<Stopped> => {
-    await supervision.halt();
-    const ended = (member: Member): Promise<void> =>
-      new Promise((done) => {
-        waiting.set(member, done);
-      });
-    const shutdown = await shutDown(population, { report, ended });
-    await release();
+  private stuck(thread: number): void {
+    const paths = this.population.residents(thread).map((m) => m.place.path);
+    this.report({ kind: 'stuck', thread, paths });
+  }
+
+  private async terminate(thread: Thread, expected = false): Promise<void> {
+    if (!(await thread.terminate(expected))) this.stuck(thread.index);
+  }
+
+  private async kill(path: string): Promise<void> {
+    const member = this.population.members.find((m) => m.place.path === path);
+    if (member === undefined) throw new RangeError(`no actor ${path}`);
+    const thread = this.population.thread(member);
+    if (thread !== undefined) await this.terminate(thread);
+  }
+
+  private stop(reason: Stopped['reason']): Promise<Stopped> {
+    this.stopping ??= this.stopNow(reason);
+    return this.stopping;
+  }
+
+  private async stopNow(reason: Stopped['reason']): Promise<Stopped> {
+    await this.supervision.halt();
+    const shutdown = await shutDown(this.population, {
+      report: (event) => this.report(event),
+      ended: (member) =>
+        new Promise((done) => {
+          this.draining.set(member, done);
+        }),
+    });
+    await this.release();
     const stopped = { ...shutdown, reason };
-    settle(stopped);
-    events.complete();
+    this.settle(stopped);
+    this.events.complete();
     return stopped;
-  };
+  }
 
-  const system: System = {
-    events,
-    tree,
-    metrics,
-    metricsText,
-    snapshot: () => ({
-      atMs: unixMs(),
-      tree: tree(),
-      readings: population.members.map((m) => ({
-        path: m.place.path,
-        actor: m.place.actor,
-        metrics: readMetrics(m.metrics),
-      })),
-      deadLetters: record.deadLetters(),
-      notices: record.notices(),
-    }),
-    facts: record.facts,
-    notices: record.notices,
-    deadLetters: record.deadLetters,
-    kill: async (path) => {
-      const member = population.members.find((m) => m.place.path === path);
-      if (member === undefined) throw new RangeError(`no actor ${path}`);
-      const thread = population.thread(member);
-      if (thread !== undefined && !(await thread.terminate(false))) stuck(thread.index);
-    },
-    stop: () => stop('asked'),
-    whenStopped,
-  };
-  return {
-    system,
-    events,
-    start: async () => {
-      await population.load();
-      for (const missing of population.unresolved()) {
-        const fields = { missing };
-        const text = `address finds nobody: ${missing}`;
-        report({ kind: 'log', path: '', level: 'warn', text, fields, atMs: unixMs() });
-      }
-      if (spec.controlSocket !== false) control = await serveControl(spec.node.dataDir, system);
-      await supervision.startAll();
-    },
-    abandon: async () => {
-      await supervision.halt();
-      await Promise.all(population.threads().map((t) => t.terminate(true)));
-      await release();
-      events.complete();
-    },
-  };
-};
+  private async release(): Promise<void> {
+    this.watchdog.stop();
+    await this.control?.close();
+    await this.pool.close();
+  }
+}

@@ -27,14 +27,12 @@ export type Thread = {
   native(): boolean;
 };
 
-export const spawnThread = (
-  setup: ThreadSetup,
-  main: MainControl,
-  on: {
-    readonly event: (event: ThreadEvent) => void;
-    readonly exit: (thread: Thread, exit: ThreadExit) => void;
-  },
-): Thread => {
+export type ThreadListener = {
+  readonly event: (event: ThreadEvent) => void;
+  readonly exit: (thread: Thread, exit: ThreadExit) => void;
+};
+
+export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadListener): Thread => {
   const control = new MessageChannel();
   const calls = new MessageChannel();
   resetCustody(setup.custody, setup.thread);

@@ -14,7 +14,7 @@ const CIRCLE_MS = 2000;
 
 export type Watchdog = {
   /** A thread has died: slabs that it held are to be found. */
-  swept(): void;
+  sweep(): void;
   beats(): ReadonlyMap<number, Beat>;
   stop(): void;
 };
@@ -86,11 +86,11 @@ export const watchOver = (
       if (thread.alive() && !asking.has(thread)) void ask(thread);
     }
     void relieve().catch(() => {}); // the thread ended meanwhile; the next beat tells
-    if (sweeping) sweeping = (population.sweep()?.pass() ?? 0) > 0;
+    if (sweeping) sweeping = population.sweepSlabs() > 0;
   };
   const timer = setInterval(tick, BEAT_MS);
   return {
-    swept: () => {
+    sweep: () => {
       sweeping = true;
     },
     beats: () => beats,

@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { endpoint } from './endpoint.ts';
-import { residence } from './residence.ts';
+import { Residence } from './residence.ts';
 import type { MainControl, ThreadSetup } from './thread.ts';
 
 type Data = {
@@ -13,7 +13,8 @@ type Data = {
 };
 const { setup, control, main } = workerData as Data;
 
-const thread = residence(setup, wrap<MainControl>(endpoint(main)), {
+const thread = new Residence(setup, {
+  main: wrap<MainControl>(endpoint(main)),
   post: (event) => parentPort!.postMessage(event),
   exit: () => process.exit(1),
 });

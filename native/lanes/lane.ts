@@ -145,20 +145,26 @@ export class Lane {
    * ahead of its tail by what it never published, so the records are asked, which nobody else can overwrite.
    */
   resume(): void {
-    let at = Atomics.load(this.control, HEAD);
-    this.sequence = Atomics.load(this.control, TAKEN);
-    while (at !== this.tail) {
+    const taken = Atomics.load(this.control, TAKEN);
+    this.sequence = this.lastSequence(Atomics.load(this.control, HEAD), this.tail, taken);
+    Atomics.store(this.control, SENT, this.sequence);
+  }
+
+  /** The newest message count in the records from one position to another. */
+  private lastSequence(from: number, to: number, known: number): number {
+    let sequence = known;
+    for (let at = from; at !== to; ) {
       const offset = at & this.mask;
       const words = this.i32[offset]!;
       if (words === WRAP) {
         at = (at + this.capacity - offset) | 0;
         continue;
       }
-      const sequence = this.i32[offset + 2]!;
-      if (((sequence - this.sequence) | 0) > 0) this.sequence = sequence;
+      const counted = this.i32[offset + 2]!;
+      if (((counted - sequence) | 0) > 0) sequence = counted;
       at = (at + words) | 0;
     }
-    Atomics.store(this.control, SENT, this.sequence);
+    return sequence;
   }
 
   /** Offset for a record of at most `words` words, or -1 when there is no room beyond `room` words. */
@@ -225,6 +231,12 @@ export class Lane {
   }
 
   // ---- consumer
+
+  /** A new consumer gives back what its predecessor had passed and not yet released. */
+  recover(): void {
+    this.taken = this.lastSequence(this.released, this.head, this.taken);
+    this.release();
+  }
 
   /** Offset of the next record or -1. */
   peek(): number {

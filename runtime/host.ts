@@ -1,0 +1,80 @@
+/** What the actors of a thread need of it: the register, and the way to the main thread. */
+import { unixMs } from '#native/clock.ts';
+import type { Lane } from '#native/lanes/lane.ts';
+import type { Register } from '#native/lanes/register.ts';
+import type { SlabPool } from '#native/lanes/slab.ts';
+import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
+import type { Place } from './directory.ts';
+import type { Mailbox } from './mailbox.ts';
+import type { Shell } from './shell.ts';
+import type { DeadReason, ThreadEvent } from './thread.ts';
+
+/** What an actor needs of the thread that it lives on. */
+export type Host = {
+  readonly pool: SlabPool;
+  /** The lane has something unpublished. */
+  touch(lane: Lane): void;
+  /** Run when the current work is done, at the latest in the next turn of the event loop. */
+  soon(): void;
+  random(): number;
+  incarnation(actor: number): number;
+  gone(actor: number): boolean;
+  /** `peer` is an address, or '#' and the index of an actor. */
+  dead(mailbox: Mailbox, reason: DeadReason, peer: string, kind: string): void;
+  signal(mailbox: Mailbox, event: SystemEvent): void;
+  log(mailbox: Mailbox, level: LogLevel, text: string, fields?: LogFields): void;
+  crash(mailbox: Mailbox, kind: string, error: unknown): void;
+};
+
+/** Error and stack of whatever was thrown. */
+export const thrown = (error: unknown): { readonly error: string; readonly stack: string } =>
+  error instanceof Error
+    ? { error: error.message, stack: error.stack ?? '' }
+    : { error: String(error), stack: '' };
+
+/** Random 32-bit words, never 0: xorshift32, seeded once a thread. */
+const randomWords = (): (() => number) => {
+  let x = crypto.getRandomValues(new Int32Array(1))[0]! || 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return x;
+  };
+};
+
+/** `shell` is asked for when it is needed: it is made with the host. */
+export const hostOf = (
+  shell: () => Shell,
+  machine: { readonly register: Register; readonly pool: SlabPool },
+  places: readonly Place[],
+  outside: { readonly post: (event: ThreadEvent) => void; readonly exit: () => void },
+): Host => {
+  const { register, pool } = machine;
+  const named = (peer: string): string =>
+    peer.startsWith('#') ? (places[Number(peer.slice(1))]?.path ?? peer) : peer;
+  return {
+    pool,
+    touch: (lane) => shell().touch(lane),
+    soon: () => shell().soon(),
+    random: randomWords(),
+    incarnation: (actor) => register.incarnation(actor),
+    gone: (actor) => register.life(actor) === 'gone',
+    dead: (mailbox, reason, peer, kind) => {
+      mailbox.metrics.count(`dead_letters:${reason}`, 1);
+      const letter = { atMs: unixMs(), reason, path: mailbox.path, peer: named(peer), kind };
+      outside.post({ kind: 'dead', letter });
+    },
+    signal: ({ index: actor }, event) =>
+      outside.post({ kind: 'signal', actor, event, atMs: unixMs() }),
+    log: ({ path }, level, text, fields = {}) =>
+      outside.post({ kind: 'log', path, level, text, fields, atMs: unixMs() }),
+    crash: (mailbox: Mailbox, kind, error) => {
+      if (mailbox.closed || shell().stopped) return;
+      shell().stop();
+      const { index: actor, path } = mailbox;
+      outside.post({ kind: 'crash', crash: { actor, path, kind, ...thrown(error) } });
+      outside.exit();
+    },
+  };
+};
