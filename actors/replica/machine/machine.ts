@@ -1,4 +1,40 @@
-/** The consensus machine of one replica: a pure function of its state, an event and the time. */
+/**
+ * The consensus machine of one replica: `init(params)`, then `step(state, event, emit, atMs)` for every event. It has
+ * no clock, chance, await or I/O: `atMs` is integer milliseconds since 1970, consequences are data given to `emit` in the
+ * order in which they are to happen. Rules of safety: rules.ts. Events and effects: events.ts.
+ *
+ * What its driver owes it:
+ *
+ * start      Once, first: the decoded safety record (null if none was ever written: then the executor must be at height
+ *            0, else the machine halts), every stored block, the header of the executor's head with its proof. An unreadable
+ *            record is not null: do not start. Nothing else is heard before `start` or after `halt`.
+ * persist    Store `block` under its hash, then `record` (encodeRecord, encodeStoredBlock), atomically, fsynced, in
+ *            order of seq. Then `persisted(seq)`, which covers all lower ones: writes may be joined, the last record
+ *            stands for all, but every block is kept. Blocks at or below record.committedHeight may be deleted.
+ * after      A `send` or `broadcast` with `after` leaves when persisted(after) has been reported, never before; one without
+ *            leaves at once. Broadcast goes to every other validator. The sender's order need not be kept, and
+ *            messages may be lost: the machine repeats what matters.
+ * message    decodeMessage of what came, `from` = the validator whose authenticated channel it came by. Undecodable
+ *            bytes never get here.
+ * timers     One for each id ('view', 'fetch', 'heartbeat'); setting replaces. `timer` carries the view it was set with.
+ * request-block  Candidates of the mempool, then executor.build; `built` with the request's number. A null block (with a
+ *            reason) is asked for again at the next heartbeat. An empty mempool gives an empty block, not null.
+ * execute    executor.execute on a fork of the parent's state; `executed` with outcome ok | invalid (the block's own
+ *            fault) | unavailable (no answer: a deadline, a restart), and the root that came out. Parents come first.
+ * commit     Each block in turn to executor.commit with encodeAnchor(proof); `committed` for each, in order, when
+ *            durable. ok = false halts the replica.
+ * count-pending  Emitted after commits: answer with `txs-ready`, the number of admitted transactions that no committed
+ *            block includes. Tell `txs-ready` also whenever that number rises from 0, after `start`, and when it is 0
+ *            again. A stale number above 0 keeps the view timer running, a missed rise delays a transaction.
+ * forward-pending  The mempool's transactions once more to all peers, as a `forward` message.
+ * forwarded  A peer's transactions, unverified, to the mempool.
+ * serve-sync Committed blocks from `fromHeight` with their proofs, assembleSyncReply (sync-reply.ts), sent to the peer.
+ * evidence   Verified: hand encodeEvidence(evidence) to the mempool as a transaction of kind 'misbehaviour'.
+ * halt       Report it and stay down; a restart would break the same invariant again.
+ * note       For metrics and logs alone.
+ *
+ * An executor restart while the machine lives is not survived in place: its forks are gone. Restart both.
+ */
 
 import type { Message } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';

@@ -118,6 +118,23 @@ const mangled = (chance: Random, captured: readonly Captured[]): Message | null 
   }
 };
 
+/** To those who want to catch up, half of the time: blocks left out, swapped bodies, another anchor. */
+export const distorted = (chance: Random, message: Message): Message => {
+  if (chance.chance(0.5)) return message;
+  if (message.kind === 'block-reply') {
+    return { ...message, block: { ...message.block, txs: message.block.txs.slice(1) } };
+  }
+  if (message.kind !== 'sync-reply' || message.proof === null) return message;
+  const { blocks, proof } = message;
+  const distortions: (() => Message)[] = [
+    () => ({ ...message, blocks: blocks.slice(0, -1) }),
+    () => ({ ...message, blocks: blocks.map(({ header }) => ({ header, txs: [] })) }),
+    () => ({ ...message, proof: { ...proof, nextQc: { ...proof.nextQc, signatures: [] } } }),
+    () => ({ ...message, blocks: [], proof: null }),
+  ];
+  return chance.pick(distortions)();
+};
+
 /** One act of malice. */
 export const misbehave = (
   node: SimulatedNode,

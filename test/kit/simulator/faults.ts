@@ -3,7 +3,8 @@
 import type { Event } from '#actors/replica/machine/events.ts';
 import { leads } from '#actors/replica/machine/state.ts';
 import type { Message } from '#proto/consensus/messages.ts';
-import { baseless, misbehave } from './attacker.ts';
+import type { HashHex } from '#proto/consensus/shape.ts';
+import { baseless, distorted, misbehave } from './attacker.ts';
 import { link, separate } from './network.ts';
 import { boot, crash, feed, type SimulatedNode } from './node.ts';
 import type { Random } from './random.ts';
@@ -152,6 +153,11 @@ const forge: Schedule = (simulation, faultsMs) => {
   const attacker = nodes.find((node) => byzantine.has(node.id)) ?? chance.pick(nodes);
   byzantine.add(attacker.id);
   const say = (message: Message): void => world.transmit(attacker, null, message);
+  const { transmit } = world;
+  Object.assign(world, {
+    transmit: (from: SimulatedNode, to: HashHex | null, message: Message): void =>
+      transmit(from, to, from === attacker ? distorted(chance, message) : message),
+  });
   const endMs = world.nowMs() + faultsMs;
   const { stepped } = world.hooks;
   let actedView = 0;

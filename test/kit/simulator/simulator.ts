@@ -42,7 +42,8 @@ export type RunOptions = {
 
 export type RunStats = {
   readonly events: number;
-  readonly messages: number;
+  /** Delivered, by kind. */
+  readonly messages: { readonly [kind: string]: number };
   readonly heights: number;
   readonly viewChanges: number;
   readonly faults: readonly FaultKind[];
@@ -164,14 +165,14 @@ export const run = (options: RunOptions): RunResult => {
   const trace: string[] = [];
   let nowMs = START_MS;
   let events = 0;
-  let messages = 0;
+  const messages: { [kind: string]: number } = {};
   const later = (delayMs: number, act: () => void): void => queue.push(nowMs + delayMs, act);
   const net = network(
     () => nodes,
     chance,
     later,
     (to, from, message) => {
-      messages += 1;
+      messages[message.kind] = (messages[message.kind] ?? 0) + 1;
       feed(to, world, { kind: 'message', from, message });
     },
     options.script,
