@@ -39,8 +39,9 @@ const isThere = (need: string): boolean => {
 
 /** Why a test was skipped, and whether that excuses it. */
 const judge = (file: string, name: string): Skipped => {
-  const label = `${path.relative(ROOT, file)} > ${name}`;
-  const named = /\(needs ([^)]+)\)/.exec(name)?.[1];
+  const named = /\s*\(needs ([^)]+)\)/.exec(name)?.[1];
+  const title = name.replace(/\s*\(needs [^)]+\)/, '');
+  const label = `${path.relative(ROOT, file)} > ${title}`;
   if (named !== undefined)
     return { name: label, reason: `needs ${named}`, excused: !isThere(named) };
   const readsData = readFileSync(file, 'utf8').includes('#test/kit/data.ts');
@@ -76,35 +77,58 @@ const runVitest = (
   }
 };
 
+type Summary = { passed: number; readonly failures: string[]; readonly skipped: Skipped[] };
+
+/** Counts the outcomes of vitest into a summary; says how many passed in each folder of tests. */
+const count = (report: Report, summary: Summary): void => {
+  const folders = new Map<string, number>();
+  for (const file of report.testResults) {
+    const name = path.relative(ROOT, file.name);
+    const folder = name.split(path.sep)[1]!.replace('.test.ts', '');
+    if (file.status === 'failed' && file.assertionResults.length === 0) {
+      const message = (file.message ?? 'could not be run').split('\n')[0];
+      summary.failures.push(`${name}: ${message}`);
+    }
+    for (const one of file.assertionResults) {
+      if (one.status === 'passed') {
+        summary.passed++;
+        folders.set(folder, (folders.get(folder) ?? 0) + 1);
+      } else if (one.status === 'failed') summary.failures.push(`${name} > ${one.fullName}`);
+      else summary.skipped.push(judge(file.name, one.fullName));
+    }
+  }
+  const parts = [...folders].sort().map(([folder, passed]) => `${folder} ${passed}`);
+  console.log(`\nPassed: ${parts.join(', ')}`);
+};
+
+const list = (title: string, lines: readonly string[]): void => {
+  if (lines.length > 0) console.log(`\n${title}:\n${lines.map((one) => `  ${one}`).join('\n')}`);
+};
+
 const main = (): number => {
   const types = check('typecheck', 'tsc', ['--noEmit']);
   const lint = check('lint', 'biome', ['check', '.']);
   const { status, report } = runVitest(process.argv.slice(2));
-  let passed = [types, lint].filter(Boolean).length;
-  const failures = [...(types ? [] : ['typecheck']), ...(lint ? [] : ['lint'])];
-  const skipped: Skipped[] = [];
-  for (const file of report.testResults) {
-    const name = path.relative(ROOT, file.name);
-    if (file.status === 'failed' && file.assertionResults.length === 0) {
-      failures.push(`${name}: ${(file.message ?? 'could not be run').split('\n')[0]}`);
-    }
-    for (const one of file.assertionResults) {
-      if (one.status === 'passed') passed++;
-      else if (one.status === 'failed') failures.push(`${name} > ${one.fullName}`);
-      else skipped.push(judge(file.name, one.fullName));
-    }
+  const summary: Summary = {
+    passed: [types, lint].filter(Boolean).length,
+    failures: [...(types ? [] : ['typecheck']), ...(lint ? [] : ['lint'])],
+    skipped: [],
+  };
+  count(report, summary);
+  const { failures, skipped } = summary;
+  const isExcused = (one: Skipped): boolean => !isStrict || one.excused;
+  for (const { name, reason } of skipped.filter((one) => !isExcused(one))) {
+    failures.push(`${name}: skipped, but ${reason} is no excuse here`);
   }
-  const unexcused = isStrict ? skipped.filter((one) => !one.excused) : [];
-  for (const one of unexcused)
-    failures.push(`${one.name}: skipped, but ${one.reason} is no excuse here`);
   // An error outside of every test (an unhandled rejection, a crash of vitest) has no name of its own.
   if (status !== 0 && failures.length === 0) failures.push(`vitest ended with code ${status}`);
-  const others = skipped.filter((one) => !unexcused.includes(one));
-  if (others.length > 0) console.log('\nSkipped:');
-  for (const one of others) console.log(`  ${one.name} (${one.reason})`);
-  if (failures.length > 0) console.log('\nFailed:');
-  for (const one of failures) console.log(`  ${one}`);
-  console.log(`\n${passed} passed, ${failures.length} failed, ${others.length} skipped`);
+  const excused = skipped.filter(isExcused);
+  list(
+    'Skipped',
+    excused.map(({ name, reason }) => `${name} (${reason})`),
+  );
+  list('Failed', failures);
+  console.log(`\n${summary.passed} passed, ${failures.length} failed, ${excused.length} skipped`);
   return failures.length === 0 ? 0 : 1;
 };
 
