@@ -2,8 +2,8 @@
  * What `start` needs before the system: the pinned genesis and the keys. With `genesis.create` they are made
  * under dataDir at the first start; that is for one process on loopback. Else they are read and compared.
  */
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname, isAbsolute, join } from 'node:path';
 import { crypto, readPrivateKey, writeKeyPair } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
 import type { KeyPair } from '#proto/crypto.ts';
@@ -35,7 +35,9 @@ export const pinFile = (genesisFile: string): string => `${genesisFile}.sha256`;
 
 const keyOf = (dataDir: string, key: string): KeyPair => {
   const file = keyFile(dataDir, key);
-  return existsSync(file) ? readPrivateKey(file) : writeKeyPair(file);
+  if (existsSync(file)) return readPrivateKey(file);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  return writeKeyPair(file);
 };
 
 type Producer = { readonly name: string; readonly role: ProducerRole; readonly key: string };

@@ -156,7 +156,7 @@ const keepConnected = async (
     }
     if (link.connected) {
       link.connected = false;
-      settings.onPeer(link.peer.id, false);
+      if (!closing.aborted) settings.onPeer(link.peer.id, false);
     }
     await pause(retryMs, closing);
     retryMs = Math.min(retryMs * 2, RETRY_LAST_MS);
