@@ -34,16 +34,21 @@ export const prepareActors = async (
   return ok(genesis);
 };
 
-/** An operating system's code in the words of a user. */
+const CODE = /\bE[A-Z]{4,}\b|address already in use/;
+const ADDRESS = /\/ip4\/[\d.]+\/tcp\/\d+|(?:\d+\.){3}\d+:\d+|\[[\da-f:]+\]:\d+|:::\d+/i;
+
+/** An operating system's code in the words of a user; of a longer message the line that holds it. */
 export const inWords = (fault: string): string => {
-  if (/EADDRINUSE|address already in use/i.test(fault)) {
-    const address = /(?:\d+\.){3}\d+:\d+|\[[\da-f:]+\]:\d+|:::\d+|\/ip[46]\/\S+/i.exec(fault)?.[0];
+  const lines = fault.split('\n').map((line) => line.trim());
+  const said = lines.find((line) => CODE.test(line)) ?? lines.find((line) => line !== '') ?? fault;
+  if (/EADDRINUSE|address already in use/i.test(said)) {
+    const address = ADDRESS.exec(said)?.[0];
     const where = address === undefined ? 'an address' : `the address ${address}`;
-    return `${where} is in use by another program (${fault})`;
+    return `${where} is in use by another program (${said})`;
   }
-  if (/EACCES|EPERM/.test(fault)) return `permission denied (${fault})`;
-  if (/ENOSPC/.test(fault)) return `the disk is full (${fault})`;
-  return fault;
+  if (/EACCES|EPERM/.test(said)) return `permission denied (${said})`;
+  if (/ENOSPC/.test(said)) return `the disk is full (${said})`;
+  return said;
 };
 
 /** Remembers what went wrong last, to name why a system failed. */

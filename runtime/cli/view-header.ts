@@ -15,12 +15,12 @@ const sourceWords = (view: TopologyView): string => {
   return path === undefined ? kind : `${kind} ${path}`;
 };
 
-/** The API says where it listens (its fact `address`); until then, where it is configured to. */
+/** The API says where it listens (its fact `url`); until then, where it is configured to. */
 const apiAddress = (view: TopologyView, tree: TreeNode | undefined): string => {
   const api = actorsOf(view, 'api')[0];
   if (api === undefined) return '';
   const nodes = tree === undefined ? [] : actorNodes(tree);
-  const said = nodes.find((node) => node.path === api.path)?.facts?.address;
+  const said = nodes.find((node) => node.path === api.path)?.facts?.url;
   if (said !== undefined) return said;
   const { host, port } = api.config as { readonly host?: string; readonly port?: number };
   return typeof port === 'number' && port > 0 ? `http://${host ?? '127.0.0.1'}:${port}/api/v1` : '';

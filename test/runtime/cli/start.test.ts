@@ -176,6 +176,10 @@ test('codes of the operating system are put into words', () => {
   expect(inWords('listen EADDRINUSE: address already in use 127.0.0.1:7001')).toContain(
     'the address 127.0.0.1:7001 is in use by another program',
   );
+  const nested =
+    'Some addresses failed\n\n /ip4/127.0.0.1/tcp/7001: Error: listen EADDRINUSE: taken\n at x';
+  expect(inWords(nested)).toContain('the address /ip4/127.0.0.1/tcp/7001 is in use');
+  expect(inWords(nested)).not.toContain('\n');
   expect(inWords('ENOSPC: no space left on device, write')).toContain('the disk is full');
   expect(inWords('anything')).toBe('anything');
 });
