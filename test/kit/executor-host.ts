@@ -12,11 +12,12 @@ import { configHash, encodeGenesis, type Genesis } from '#proto/genesis.ts';
 import type { IoAdapter, IoPort } from '#runtime/actor.ts';
 import { type Recorded, recorder } from '#runtime/recorder.ts';
 
+type Question = { readonly kind: string; readonly [field: string]: unknown };
 export type Answer = { readonly [field: string]: unknown };
 
 export type ExecutorHost = {
   /** Sends a question and gives its answer; undefined while there is none. */
-  readonly ask: (message: { readonly kind: string }, atMs?: number) => Answer | undefined;
+  readonly ask: (message: Question, atMs?: number) => Answer | undefined;
   readonly tell: (message: Self, atMs?: number) => void;
   /** Everything that it did since the last time, answers and store commands left out. */
   readonly effects: () => readonly Recorded[];
@@ -95,7 +96,7 @@ export const executorHost = async (
   const host: ExecutorHost = {
     ask: (message, atMs = 0) => {
       const replyTo = { from: 0, ask: ++asks, incarnation: 0, kind: 0 };
-      core.step(state, { ...message, replyTo } as Self, fx, atMs);
+      core.step(state, { ...message, replyTo } as unknown as Self, fx, atMs);
       settle(atMs);
       return answers.get(replyTo);
     },

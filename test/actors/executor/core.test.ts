@@ -3,15 +3,20 @@ import { expect, test } from 'vitest';
 import { crypto } from '#native/crypto.ts';
 import { fromHex, hex, utf8 } from '#proto/bytes.ts';
 import { decodeContext } from '#proto/chain-context.ts';
-import { type Block, decodeBlock } from '#proto/consensus/block.ts';
 import { blockOf, decodeCommittedList } from '#proto/consensus/committed.ts';
-import { blockHash, type Header } from '#proto/consensus/header.ts';
-import { leaderOf } from '#proto/consensus/leader.ts';
-import { encodeTransactions, type Transaction } from '#proto/consensus/transaction.ts';
-import { genesisCommittee } from '#proto/genesis.ts';
+import type { Header } from '#proto/consensus/header.ts';
 import { decodeProof, verifyProof } from '#proto/merkle.ts';
 import { anchorBytes } from '#test/kit/chain.ts';
-import { GENESIS_TIME_MS, testGenesis } from '#test/kit/chain-genesis.ts';
+import {
+  blockIn,
+  build,
+  commit,
+  execute,
+  genesisParent,
+  headOf,
+  parentIn,
+} from '#test/kit/chain-driver.ts';
+import { testGenesis } from '#test/kit/chain-genesis.ts';
 import {
   type Answer,
   type ExecutorHost,
@@ -21,65 +26,7 @@ import {
 import { anomalyOf, anomalyTx, garbageTx } from '#test/kit/messages.ts';
 
 const genesis = testGenesis();
-const committee = genesisCommittee(genesis, crypto);
 const SEED = 20_261_120;
-
-const headOf = (host: ExecutorHost) =>
-  host.ask({ kind: 'head' }) as { height: number; hash: Uint8Array; stateRoot: Uint8Array };
-
-type Parent = {
-  readonly hash: Uint8Array;
-  readonly header: Pick<Header, 'height' | 'view' | 'timeMs'>;
-};
-
-const genesisParent = (host: ExecutorHost): Parent => ({
-  hash: headOf(host).hash,
-  header: { height: 0, view: 0, timeMs: GENESIS_TIME_MS },
-});
-
-const build = (
-  host: ExecutorHost,
-  parent: Parent,
-  txs: readonly Transaction[],
-  skip = 0,
-): Answer => {
-  const view = parent.header.view + 1 + skip;
-  const answer = host.ask({
-    kind: 'build',
-    parentHash: parent.hash,
-    height: parent.header.height + 1,
-    view,
-    parentView: parent.header.view,
-    epoch: 0,
-    timeMs: parent.header.timeMs + 1000,
-    proposer: fromHex(leaderOf(committee, view)),
-    candidates: encodeTransactions(txs),
-  } as never);
-  if (answer === undefined) throw new Error('no answer');
-  return answer;
-};
-
-const blockIn = (answer: Answer): Block => {
-  const block = decodeBlock(answer.block as Uint8Array);
-  if (!block.ok) throw new Error(`${answer.reason}`);
-  return block.value;
-};
-
-const parentIn = (answer: Answer): Parent => {
-  const { header } = blockIn(answer);
-  return { hash: fromHex(blockHash(header, crypto)), header };
-};
-
-const execute = (host: ExecutorHost, answer: Answer) =>
-  host.ask({ kind: 'execute', hash: parentIn(answer).hash, block: answer.block } as never);
-
-/** Two blocks of consecutive views commit the first. */
-const commit = (host: ExecutorHost, first: Answer, second: Answer) =>
-  host.ask({
-    kind: 'commit',
-    hash: parentIn(first).hash,
-    proof: anchorBytes(blockIn(first).header, blockIn(second).header),
-  } as never);
 
 const anomalies = (from: number, count: number) =>
   Array.from({ length: count }, (_, n) =>
@@ -112,7 +59,7 @@ test('a commit is answered, announced and readable only when it is on disk', asy
   const first = build(host, genesisParent(host), anomalies(1, 2));
   const second = build(host, parentIn(first), []);
   const read = { kind: 'read', fromHeight: 1, maxBlocks: 10, maxBytes: 1e6, waitMs: 5000 };
-  expect(host.ask(read as never)).toBeUndefined();
+  expect(host.ask(read)).toBeUndefined();
   host.effects();
   host.storing = false;
   expect(commit(host, first, second)).toBeUndefined();
@@ -138,7 +85,7 @@ test('an invalid block is refused, whoever proposes it', async () => {
     ok: false,
     reason: 'unknown-parent',
   });
-  const answer = host.ask({ kind: 'execute', hash: new Uint8Array(32), block: utf8('x') } as never);
+  const answer = host.ask({ kind: 'execute', hash: new Uint8Array(32), block: utf8('x') });
   expect(answer).toMatchObject({ ok: false, reason: 'block-malformed' });
   host.close();
 });
@@ -160,7 +107,7 @@ test('a block is committed once, however often it is asked for', async () => {
   commit(host, first, second);
   expect(commit(host, first, second)).toEqual({ ok: true, height: 1, reason: '' });
   const read = { kind: 'read', fromHeight: 0, maxBlocks: 10, maxBytes: 1e6, waitMs: 0 };
-  const blocks = decodeCommittedList(host.ask(read as never)?.blocks as Uint8Array);
+  const blocks = decodeCommittedList(host.ask(read)?.blocks as Uint8Array);
   expect(blocks.map((block) => blockOf(block).header.height)).toEqual([1]);
   host.close();
 });
@@ -172,7 +119,7 @@ test('a proof of another block, of a lower one, or none is refused', async () =>
   const third = build(host, parentIn(second), []);
   const other = build(host, parentIn(first), anomalies(1, 1), 2);
   const reasonFor = (block: Answer, proof: Uint8Array) =>
-    host.ask({ kind: 'commit', hash: parentIn(block).hash, proof } as never)?.reason;
+    host.ask({ kind: 'commit', hash: parentIn(block).hash, proof })?.reason;
   const ofSecond = anchorBytes(blockIn(second).header, blockIn(third).header);
   expect(reasonFor(third, ofSecond)).toBe('proof-below');
   expect(reasonFor(other, ofSecond)).toBe('proof-of-another');
@@ -193,7 +140,7 @@ test('a commit takes the uncommitted ancestors with it, oldest first, and forget
     kind: 'commit',
     hash: parentIn(fork).hash,
     proof: anchorBytes(blockIn(fork).header, blockIn(fork).header),
-  } as never);
+  });
   expect(late).toMatchObject({ ok: false, reason: 'unknown-block' });
   host.close();
 });
@@ -225,7 +172,7 @@ test('a restart gives back the head, the state and the old versions', async () =
 
 const lastHeader = (host: ExecutorHost): Header => {
   const read = { kind: 'read', fromHeight: 5, maxBlocks: 1, maxBytes: 1, waitMs: 0 };
-  const [last] = decodeCommittedList(host.ask(read as never)?.blocks as Uint8Array);
+  const [last] = decodeCommittedList(host.ask(read)?.blocks as Uint8Array);
   if (last === undefined) throw new Error('no block');
   return blockOf(last).header;
 };
@@ -262,7 +209,7 @@ test('state is proven at the head and at older heights; beyond the horizon there
   }
   const key = `anomalies/${anomalyOf({ src_ip: '198.51.100.1', flows: 1 }).id}`;
   for (const height of [0, 20, 5]) {
-    const answer = host.ask({ kind: 'state', key, height } as never) as {
+    const answer = host.ask({ kind: 'state', key, height }) as {
       value: Uint8Array;
       proof: Uint8Array;
       root: Uint8Array;
@@ -270,7 +217,7 @@ test('state is proven at the head and at older heights; beyond the horizon there
     const proof = decodeProof(answer.proof);
     expect(proof.ok && verifyProof(answer.root, key, answer.value, proof.value, crypto)).toBe(true);
   }
-  const gone = host.ask({ kind: 'state', key, height: 4 } as never);
+  const gone = host.ask({ kind: 'state', key, height: 4 });
   expect(gone).toMatchObject({ found: false, root: new Uint8Array(32) });
   host.close();
 });
@@ -278,7 +225,7 @@ test('state is proven at the head and at older heights; beyond the horizon there
 test('a long poll is answered by the next commit or by its deadline', async () => {
   const host = await executorHost(freshFolder(), genesis);
   const read = { kind: 'read', fromHeight: 1, maxBlocks: 10, maxBytes: 1e6, waitMs: 500 };
-  expect(host.ask(read as never)).toBeUndefined();
+  expect(host.ask(read)).toBeUndefined();
   const timer = host.effects().find((one) => one.effect === 'after');
   expect(timer).toMatchObject({ delayMs: 500, message: { kind: 'readDue', id: 1 } });
   host.tell({ kind: 'readDue', id: 1 });
