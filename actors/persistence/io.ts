@@ -72,7 +72,8 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
     commands: {
       open: async () => {
         try {
-          database ??= await open(config, port);
+          // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
+          database ??= await port.native(() => open(config, port));
         } catch (error) {
           return deliver({ kind: 'unavailable', reason: reasonOf(error) });
         }
