@@ -34,7 +34,7 @@ const port = (rng: Random): number => rng.between(32_768, 60_999);
 const attacker = (rng: Random): Host => host(203, 0, 113, rng.between(2, 250));
 
 /**
- * connect() to port after port of one host: refused where nothing listens, opened and closed where
+ * connect() to port after port of one host: refused where nothing listens, opened and reset where
  * it does.
  */
 const portScan = (rng: Random, startUs: number, label: number): Planned[] => {
@@ -51,7 +51,7 @@ const portScan = (rng: Random, startUs: number, label: number): Planned[] => {
     const session = tcp(rng, ends, atUs, 4_000, label);
     if (TARGET_PORTS_OPEN.some((open) => open === serverPort)) {
       session.open();
-      session.close();
+      session.reset(true);
     } else session.refused();
     return session.packets;
   });
