@@ -1,0 +1,124 @@
+import { expect, test } from 'vitest';
+import { config } from '#actors/ensemble/config.ts';
+import {
+  countsOf,
+  type Incidents,
+  incidentKey,
+  newIncidents,
+  sight,
+  soleName,
+} from '#actors/ensemble/incidents.ts';
+import type { Subject } from '#actors/ensemble/subjects.ts';
+import type { Threat } from '#proto/threats.ts';
+
+const settings = config.parse({ coolDownS: 60, growthFactor: 4 });
+
+const subject = (over: Partial<Subject> = {}): Subject => ({
+  kind: 'window',
+  source: '192.0.2.1',
+  target: '192.0.2.9',
+  ports: [80],
+  protocol: 'tcp',
+  spoofable: true,
+  firstMs: 1_000,
+  lastMs: 2_000,
+  flows: 1,
+  packets: 100,
+  bytes: 4_000,
+  ...over,
+});
+
+const see = (incidents: Incidents, threat: Threat, over: Partial<Subject> = {}, severity = 4) =>
+  sight(settings, incidents, {
+    subject: subject(over),
+    severity,
+    vote: { threat, confidence: 0.9, threshold: 0.7, publish: true, voices: [] },
+  });
+
+test('one attack is told once, and again when it has grown fourfold', () => {
+  const incidents = newIncidents();
+  const tellings = [100, 150, 399, 400, 1_000, 1_600].map(
+    (packets) => see(incidents, 'port_scan', { packets })?.tellings,
+  );
+  expect(tellings).toEqual([1, undefined, undefined, 2, undefined, 3]);
+});
+
+test('windows that overlap are not counted twice, those that follow are added', () => {
+  const incidents = newIncidents();
+  const incident = see(incidents, 'ddos', { firstMs: 0, lastMs: 900, packets: 100 })!;
+  see(incidents, 'ddos', { firstMs: 500, lastMs: 1_400, packets: 180 });
+  expect(countsOf(incident).packets).toBe(180);
+  see(incidents, 'ddos', { firstMs: 2_000, lastMs: 2_900, packets: 50 });
+  expect(countsOf(incident).packets).toBe(230);
+});
+
+test('after the cool-down it is another incident', () => {
+  const incidents = newIncidents();
+  const first = see(incidents, 'port_scan', { firstMs: 0, lastMs: 1_000 });
+  expect(see(incidents, 'port_scan', { firstMs: 50_000, lastMs: 51_000 })).toBeUndefined();
+  const second = see(incidents, 'port_scan', { firstMs: 120_000, lastMs: 121_000 });
+  expect([first?.number, second?.number]).toEqual([1, 2]);
+  expect(second?.tellings).toBe(1);
+});
+
+test('floods share a target, scans a source, command and control a pair', () => {
+  expect(incidentKey('ddos', subject({ source: 'a' }))).toBe(
+    incidentKey('dos', subject({ source: 'b' })),
+  );
+  expect(incidentKey('port_scan', subject({ target: 'a' }))).toBe(
+    incidentKey('port_scan', subject({ target: 'b' })),
+  );
+  expect(incidentKey('malware_c2', subject({ target: 'a' }))).not.toBe(
+    incidentKey('malware_c2', subject({ target: 'b' })),
+  );
+});
+
+test('a flow alone is not yet a flood', () => {
+  const incidents = newIncidents();
+  const told = Array.from({ length: 6 }, () => see(incidents, 'ddos', { kind: 'flow' })?.tellings);
+  expect(told.slice(0, 5)).toEqual([undefined, undefined, undefined, undefined, 1]);
+});
+
+test('an address is named only when nearly all sightings name it', () => {
+  expect(
+    soleName(
+      new Map([
+        ['a', 19],
+        ['b', 1],
+      ]),
+    ),
+  ).toBe('a');
+  expect(
+    soleName(
+      new Map([
+        ['a', 2],
+        ['b', 1],
+      ]),
+    ),
+  ).toBe('');
+  expect(soleName(new Map([['', 3]]))).toBe('');
+});
+
+test('incidents are bounded, the least recent gives way', () => {
+  const few = config.parse({ incidentsMax: 16 });
+  const incidents = newIncidents();
+  for (let i = 0; i < 100; i += 1) {
+    const vote = {
+      threat: 'port_scan',
+      confidence: 0.9,
+      threshold: 0.7,
+      publish: true,
+      voices: [],
+    } as const;
+    sight(few, incidents, { subject: subject({ source: `s${i}` }), severity: 4, vote });
+  }
+  expect(incidents.open.size).toBe(16);
+  expect(incidents.open.has('port_scan|s99')).toBe(true);
+});
+
+test('a source that completed a handshake in the attack stays proven', () => {
+  const incidents = newIncidents();
+  const incident = see(incidents, 'dos', { spoofable: false })!;
+  see(incidents, 'dos', { spoofable: true });
+  expect([...incident.proven]).toEqual(['192.0.2.1']);
+});
