@@ -1,0 +1,26 @@
+import { crypto } from '#native/crypto.ts';
+import { at, defineActor } from '#runtime/actor.ts';
+import { enforcer } from '../enforcer/protocol.ts';
+import { executor } from '../executor/protocol.ts';
+import { feedback } from '../feedback/protocol.ts';
+import { persistence } from '../persistence/protocol.ts';
+import { replica } from '../replica/protocol.ts';
+import { branchesOf } from './committee-answers.ts';
+import { config } from './config.ts';
+import { createCore } from './core.ts';
+import { io } from './io.ts';
+import { api } from './protocol.ts';
+
+export default defineActor({
+  self: api,
+  config,
+  core: createCore(crypto),
+  sends: (settings) => [
+    at(executor, settings.from),
+    ...branchesOf(settings).map((branch) => at(replica, branch)),
+    feedback,
+    enforcer,
+    persistence,
+  ],
+  io,
+});
