@@ -5,7 +5,7 @@
  * floats, indefinite lengths and longer-than-shortest heads are refused in both directions.
  */
 import { decode, encode, type Token, Tokenizer, Type } from 'cborg';
-import { equal, utf8 } from './bytes.ts';
+import { fromUtf8 } from './bytes.ts';
 import { err, ok, type Result } from './result.ts';
 
 export type CborValue = number | string | boolean | null | Uint8Array | readonly CborValue[];
@@ -59,13 +59,13 @@ export const encodeCanonical = (value: CborValue): Uint8Array => {
   return new Uint8Array(encode(value)); // a copy: cborg gives a view of a pool
 };
 
+/** Text is decoded anew, since cborg drops a byte order mark and patches what is not UTF-8. */
 const checkToken = (token: Token): void => {
   if (!ALLOWED.has(token.type)) throw new Refused('malformed');
-  if (token.type !== Type.string || token.value === '') return;
-  const given = token.byteValue;
-  if (given === undefined || !equal(utf8(token.value as string), given)) {
-    throw new Refused('malformed');
-  }
+  if (token.type !== Type.string || token.byteValue === undefined) return;
+  const text = fromUtf8(token.byteValue);
+  if (text === undefined) throw new Refused('malformed');
+  token.value = text;
 };
 
 /** Stops the decoder before it recurses too deep or allocates for a length that a peer only claims. */
