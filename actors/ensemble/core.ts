@@ -275,6 +275,7 @@ export const ensembleCore = (
     for (const engine of ENGINES) watchOver(engine, fx);
     watchOver('signer', fx);
     fx.tell(telemetry, { kind: 'resume' });
+    fx.signal({ kind: 'ready' });
   },
   step: (state, message, fx) => {
     switch (message.kind) {

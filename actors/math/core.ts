@@ -43,5 +43,6 @@ const step = (state: State, batch: Self, fx: Fx): void => {
 
 export const core: Core<MathConfig, State, Self> = {
   init: (config) => ({ config, epoch: 0, memory: newMemory() }),
+  start: (_state, fx) => fx.signal({ kind: 'ready' }),
   step,
 };

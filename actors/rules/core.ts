@@ -43,6 +43,7 @@ const onFile = (state: State, text: string, sha256: string, fx: Fx): void => {
   state.table = parsed.value;
   fx.emit('tables_loaded', 1);
   fx.signal({ kind: 'fact', name: 'rules', value: sha256.slice(0, 12) });
+  fx.signal({ kind: 'ready' });
   const { windows, flows } = parsed.value;
   fx.log('info', 'rules loaded', { sha256, rules: windows.length + flows.length });
 };
