@@ -20,6 +20,8 @@ export type RunOptions = {
   readonly timeoutMs?: number;
   /** A process group of its own, so that a signal can reach all of it, as Ctrl-C does. */
   readonly group?: boolean;
+  /** Keeps standard input open for `type`. */
+  readonly input?: boolean;
 };
 
 export type Finished = {
@@ -40,6 +42,8 @@ export type Running = {
   readonly saw: (pattern: RegExp, ms?: number) => Promise<void>;
   /** To the whole group if it has one, else to the process. */
   readonly signal: (signal: NodeJS.Signals) => void;
+  /** Writes to its standard input. */
+  readonly type: (text: string) => void;
 };
 
 const running = new Set<Running>();
@@ -78,7 +82,7 @@ export const launch = (
   const child = spawn(command, args, {
     cwd: options.cwd ?? ROOT,
     env: options.env ?? process.env,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input ? 'pipe' : 'ignore', 'pipe', 'pipe'],
     detached,
   });
   let stdout = '';
@@ -87,11 +91,11 @@ export const launch = (
   const heard = (): void => {
     for (const watcher of watchers) watcher();
   };
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
     stdout += text;
     heard();
   });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
     heard();
   });
@@ -123,6 +127,7 @@ export const launch = (
     done,
     saw: seer(output, hasEnded, watchers),
     signal,
+    type: (text) => void child.stdin?.write(text),
   };
   running.add(one);
   return one;
