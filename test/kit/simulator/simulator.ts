@@ -152,8 +152,18 @@ const isSilent = ({ nodes, byzantine }: Simulation): boolean =>
     (node) => byzantine.has(node.id) || [...node.timers.keys()].every((id) => id === 'heartbeat'),
   );
 
-export const run = (options: RunOptions): RunResult => {
-  const { faultsMs = 20_000, calmMs = 60_000, eventsMax = 100_000, faults = [] } = options;
+type Running = Simulation & {
+  readonly judge: Invariants;
+  readonly stats: { events: number; readonly messages: { [kind: string]: number } };
+  readonly trace: string[];
+  /** Of the whole trace. */
+  hash(): string;
+  /** Runs what is due until then; stops early where `halt` says so. */
+  runUntil(timeMs: number, halt?: () => boolean): void;
+};
+
+/** A world at rest: nobody has booted, nothing is scheduled. */
+export const simulate = (options: RunOptions): Running => {
   const chance = random(options.seed);
   const nodes = instancesOf(options);
   const queue = heap();
@@ -163,16 +173,15 @@ export const run = (options: RunOptions): RunResult => {
   const judge = invariants(byzantine, options.only);
   const digest = createHash('sha256');
   const trace: string[] = [];
+  const stats = { events: 0, messages: {} as { [kind: string]: number } };
   let nowMs = START_MS;
-  let events = 0;
-  const messages: { [kind: string]: number } = {};
   const later = (delayMs: number, act: () => void): void => queue.push(nowMs + delayMs, act);
   const net = network(
     () => nodes,
     chance,
     later,
     (to, from, message) => {
-      messages[message.kind] = (messages[message.kind] ?? 0) + 1;
+      stats.messages[message.kind] = (stats.messages[message.kind] ?? 0) + 1;
       feed(to, world, { kind: 'message', from, message });
     },
     options.script,
@@ -193,13 +202,26 @@ export const run = (options: RunOptions): RunResult => {
     hooks: {
       ...judge.hooks,
       stepped: (node, event) => {
-        events += 1;
+        stats.events += 1;
         record(node, event.kind === 'message' ? `<${event.message.kind}` : event.kind);
         judge.hooks.stepped(node, event);
       },
     },
   };
-  const simulation: Simulation = {
+  const runUntil = (timeMs: number, halt: () => boolean = () => false): void => {
+    while (!halt()) {
+      const next = queue.pop();
+      if (next === undefined) return;
+      if (next.atMs > START_MS + timeMs) {
+        queue.push(next.atMs, next.run);
+        nowMs = START_MS + timeMs;
+        return;
+      }
+      nowMs = next.atMs;
+      next.run();
+    }
+  };
+  return {
     options,
     nodes,
     world,
@@ -208,35 +230,44 @@ export const run = (options: RunOptions): RunResult => {
     byzantine,
     at: (timeMs, act) => queue.push(START_MS + timeMs, act),
     crashes: 0,
+    judge,
+    stats,
+    trace,
+    hash: () => digest.copy().digest('hex'),
+    runUntil,
   };
+};
+
+export const run = (options: RunOptions): RunResult => {
+  const { faultsMs = 20_000, calmMs = 40_000, eventsMax = 100_000, faults = [] } = options;
+  const simulation = simulate(options);
+  const { nodes, world, chance, judge, stats } = simulation;
   for (const node of nodes) simulation.at(chance.real() * 20, () => boot(node, world));
-  scheduleTransactions(simulation, faultsMs, options.transactions ?? 40);
+  scheduleTransactions(simulation, faultsMs, options.transactions ?? 60);
   scheduleFaults(simulation, faults, faultsMs);
   simulation.at(faultsMs + 1_000, () => {
     for (const node of nodes) admit(node, world, [transaction(LAST)], true);
   });
-  const endMs = START_MS + faultsMs + calmMs;
-  let violation: Violation | undefined;
-  while ((violation === undefined || options.only) && events < eventsMax) {
-    const next = queue.pop();
-    if (next === undefined || next.atMs > endMs) break;
-    nowMs = next.atMs;
-    next.run();
-    violation = judge.violation();
-  }
+  const isOver = (): boolean =>
+    (judge.violation() !== undefined && !options.only) || stats.events >= eventsMax;
+  simulation.runUntil(faultsMs + calmMs, isOver);
+  let violation = judge.violation();
   const late = violation === undefined && !options.only ? liveness(simulation) : undefined;
   if (late !== undefined)
     violation = { invariant: 'liveness after the network heals', detail: late };
-  const stats: RunStats = {
-    events,
-    messages,
-    heights: judge.heights(),
-    viewChanges: Math.max(...nodes.map((node) => node.machine.viewChanges)),
-    faults,
-    crashes: simulation.crashes,
-    simulatedMs: nowMs - START_MS,
-    evidence: judge.evidence,
-    silent: isSilent(simulation),
+  return {
+    trace: simulation.trace,
+    hash: simulation.hash(),
+    ...(violation ? { violation } : {}),
+    stats: {
+      ...stats,
+      heights: judge.heights(),
+      viewChanges: Math.max(...nodes.map((node) => node.machine.viewChanges)),
+      faults,
+      crashes: simulation.crashes,
+      simulatedMs: world.nowMs() - START_MS,
+      evidence: judge.evidence,
+      silent: isSilent(simulation),
+    },
   };
-  return { trace, hash: digest.digest('hex'), ...(violation ? { violation } : {}), stats };
 };
