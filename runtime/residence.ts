@@ -92,7 +92,10 @@ export class Residence implements ThreadControl {
   }
 
   async load(): Promise<readonly Sending[]> {
-    const entries = await Promise.all(this.setup.residents.map(load));
+    const entries: Loaded[] = [];
+    // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
+    // been seen to give the second one the module before its exports.
+    for (const resident of this.setup.residents) entries.push(await load(resident));
     for (const entry of entries) this.loaded.set(entry.resident.index, entry);
     return entries.flatMap(sendingsOf);
   }

@@ -32,10 +32,13 @@ export const domainModules = async (
       return err(`the commands of ${name} cannot be loaded: ${(fault as Error).message}`);
     }
   };
-  const loaded = await Promise.all(names.map(async (name) => [name, await load(name)] as const));
-  return loaded.flatMap(([name, module]) =>
-    module === undefined ? [] : [[name, module] as const],
-  );
+  const loaded: (readonly [string, Result<CliModule, string>])[] = [];
+  // One after the other, as the threads do (residence.ts says why).
+  for (const name of names) {
+    const module = await load(name);
+    if (module !== undefined) loaded.push([name, module]);
+  }
+  return loaded;
 };
 
 type Commands = { readonly commands: Map<string, Command>; readonly faults: string[] };

@@ -74,8 +74,10 @@ const DEFAULT: Place = { origin: 'default', source: 'default', line: 0, column: 
 
 const loadActors = async (root: URL, names: Iterable<string>): Promise<Actors> => {
   const unique = [...new Set(names)];
-  const loaded = await Promise.all(unique.map((name) => loadActor(root, name)));
-  return new Map(unique.map((name, k) => [name, loaded[k]!]));
+  const loaded = new Map<string, Result<KnownActor, string>>();
+  // One after the other, as the threads do (residence.ts says why).
+  for (const name of unique) loaded.set(name, await loadActor(root, name));
+  return loaded;
 };
 
 const checkSections = (
