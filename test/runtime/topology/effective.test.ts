@@ -59,6 +59,17 @@ test('secrets are masked wherever they are shown', async () => {
   });
 });
 
+test('whatever an actor logs can be shown: errors, bytes, circles', () => {
+  const circle: { self?: unknown } = {};
+  circle.self = circle;
+  const shown = redact({
+    fault: new Error('no postgres://me:hunter2@db/x'),
+    hash: new Uint8Array([1, 255]),
+    circle,
+  });
+  expect(JSON.stringify(shown)).toContain('"fault":"no postgres://me:***@db/x","hash":"01ff"');
+});
+
 test('the JSON Schema knows the sections, the lines and the settings of each actor', async () => {
   const folder = new URL('../fixtures-topology/actors/', import.meta.url);
   await expect(topologySchema(folder)).rejects.toThrow('the actor broken cannot be loaded');
