@@ -58,13 +58,14 @@ export type TestSystem = System & {
 export const until = async <T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
   ms = 5000,
+  pauseMs = 5,
 ): Promise<T> => {
   const endMs = performance.now() + ms;
   for (;;) {
     const value = await look();
     if (value !== undefined && value !== false) return value;
     if (performance.now() > endMs) throw new Error(`not within ${ms} ms: ${look.toString()}`);
-    await new Promise((done) => setTimeout(done, 5));
+    await new Promise((done) => setTimeout(done, pauseMs));
   }
 };
 
