@@ -10,13 +10,7 @@ import { TOPICS } from '#proto/wire/topics.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { build, commit, genesisParent, parentIn } from '#test/kit/chain-driver.ts';
 import { GENESIS_TIME_MS, keys, testGenesis } from '#test/kit/chain-genesis.ts';
-import {
-  type DispatchHost,
-  dispatchHost,
-  recordsIn,
-  type TestBus,
-  testBus,
-} from '#test/kit/dispatch-host.ts';
+import { type DispatchHost, dispatchHost } from '#test/kit/dispatch-host.ts';
 import {
   type Answer,
   type ExecutorHost,
@@ -25,6 +19,7 @@ import {
 } from '#test/kit/executor-host.ts';
 import { writeKeyFile } from '#test/kit/key-files.ts';
 import { anomalyOf, anomalyTx, policyTx } from '#test/kit/messages.ts';
+import { recordsIn, type TestBus, testBus } from '#test/kit/test-bus.ts';
 
 const NOW_MS = GENESIS_TIME_MS + 2000;
 const genesis: Genesis = testGenesis();
@@ -191,12 +186,12 @@ test('an expired policy is not published any more', async () => {
 test('while the bus is away nothing is lost, and the cursor stays', async () => {
   const one = await world();
   const host = await dispatchOf(one, leader, freshFolder());
-  one.bus.up = false;
+  one.bus.outcome = 'unavailable';
   grow(one.chain, undefined, [anomalyTx()]);
   host.work();
   host.advance(1000);
   expect(host.state.cursor).toBe(0);
-  one.bus.up = true;
+  one.bus.outcome = 'ok';
   host.advance(1000);
   expect([commitsOn(one.bus).length, policiesOn(one.bus).length]).toEqual([1, 1]);
   expect(host.state.cursor).toBe(1);

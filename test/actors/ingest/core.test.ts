@@ -7,6 +7,7 @@ import { TOPICS } from '#proto/wire/topics.ts';
 import { GENESIS_TIME_MS, keys, testGenesis } from '#test/kit/chain-genesis.ts';
 import { type IngestHost, ingestHost, letters } from '#test/kit/ingest-host.ts';
 import { anomalyOf, anomalyTx, policyTx } from '#test/kit/messages.ts';
+import { recordsIn } from '#test/kit/test-bus.ts';
 
 const { anomalies: ANOMALIES, policy: POLICIES } = TOPICS;
 
@@ -14,7 +15,7 @@ const commit = (host: IngestHost, txs: readonly Transaction[], height = 1): void
   host.send({
     kind: 'included',
     height,
-    timeMs: host.nowMs,
+    timeMs: host.driver.nowMs,
     ids: txs.map((tx) => txIdBytes(tx, crypto)),
   });
 
@@ -70,7 +71,7 @@ test('each fault goes to the DLQ with its code, and good messages go on', () => 
   expect(letters(host)).toEqual(faults.map(([code], offset) => `${code}@${offset}`));
   expect(host.take()).toEqual([good]);
   expect(host.mark(ANOMALIES)).toBe(faults.length);
-  const originals = host.published.filter((one) => one.topic === TOPICS.dlq);
+  const originals = recordsIn(host.bus, TOPICS.dlq);
   expect(originals.map((one) => hex(one.value))).toEqual(faults.map(([, bytes]) => hex(bytes)));
 });
 
@@ -125,7 +126,7 @@ test('a peer’s transaction is verified in full; its record makes it our own', 
   const transactions = encodeTransactions([bad, garbage, good]);
   host.send({ kind: 'forwarded', transactions, from: 'v2' });
   expect(host.take()).toEqual([good]);
-  expect(host.counters().forwarded_rejected).toBe(2);
+  expect(host.counters.forwarded_rejected).toBe(2);
   expect(told(host, 'forward')).toEqual([]);
   expect([letters(host), reports(host)]).toEqual([[], []]);
   host.message(good);
@@ -156,7 +157,7 @@ test('a full pool makes the topic wait, and loses nothing', () => {
     commit(host, host.take(), height);
     host.advance(200);
   }
-  expect(host.counters().stage_admitted).toBe(4);
+  expect(host.counters.stage_admitted).toBe(4);
   commit(host, host.take(), 3);
   expect(host.mark(ANOMALIES)).toBe(4);
 });
@@ -175,9 +176,9 @@ test('a producer over its quota waits for the next minute', () => {
 test('the rate of admissions is bounded', () => {
   const host = ingestHost({ admissionsPerSecondMax: 10 });
   for (let n = 0; n < 15; n++) host.message(numbered(n));
-  expect(host.counters().stage_admitted).toBe(10);
+  expect(host.counters.stage_admitted).toBe(10);
   host.advance(600);
-  expect(host.counters().stage_admitted).toBe(15);
+  expect(host.counters.stage_admitted).toBe(15);
 });
 
 test('what waits too long for room is rejected as too old', () => {
@@ -193,17 +194,17 @@ test('what no block took within the window expires, and its record is finished',
   host.message(anomalyTx());
   host.advance(310_000);
   expect(host.take()).toEqual([]);
-  expect(host.counters().expired).toBe(1);
+  expect(host.counters.expired).toBe(1);
   expect(host.mark(ANOMALIES)).toBe(1);
 });
 
 test('a record is not finished before the DLQ has it', () => {
   const host = ingestHost();
-  host.busOutcome = 'unavailable';
+  host.bus.outcome = 'unavailable';
   host.append(ANOMALIES, utf8('bad'));
   host.message(anomalyTx());
   expect([host.mark(ANOMALIES), host.take().length]).toEqual([0, 1]);
-  host.busOutcome = 'ok';
+  host.bus.outcome = 'ok';
   host.advance(600);
   expect(letters(host)).toEqual(['malformed@0']);
   expect(host.mark(ANOMALIES)).toBe(1);
@@ -211,17 +212,17 @@ test('a record is not finished before the DLQ has it', () => {
 
 test('when too many dead letters wait, the topic is not read further', () => {
   const host = ingestHost({ lettersMax: 2 });
-  host.busOutcome = 'unavailable';
+  host.bus.outcome = 'unavailable';
   for (let n = 0; n < 4; n++) host.append(ANOMALIES, utf8(`bad ${n}`));
   expect(host.state.letters.waiting.length + host.state.letters.flying.size).toBeLessThan(4);
-  host.busOutcome = 'ok';
+  host.bus.outcome = 'ok';
   host.advance(2000);
   expect(letters(host)).toHaveLength(4);
 });
 
 test('a letter that the bus finds too long goes without its bytes and says so', () => {
   const host = ingestHost();
-  host.busOutcome = 'too-large';
+  host.bus.outcome = 'too-large';
   host.append(ANOMALIES, utf8('bad'));
   expect(host.mark(ANOMALIES)).toBe(1);
 });
@@ -251,7 +252,7 @@ test('nonces are forgotten behind header time', () => {
   host.message(anomalyTx());
   commit(host, [anomalyTx()]);
   expect(host.state.nonces.size).toBe(1);
-  host.send({ kind: 'included', height: 2, timeMs: host.nowMs + 961_000, ids: [] });
+  host.send({ kind: 'included', height: 2, timeMs: host.driver.nowMs + 961_000, ids: [] });
   expect([host.state.nonces.size, host.state.nonces.contents.size]).toEqual([0, 0]);
 });
 
