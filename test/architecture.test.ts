@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { commandNames } from '#runtime/cli/dispatch.ts';
 import {
   actorFiles,
+  dependencies,
   documentedCommands,
   fileNames,
   finishedCode,
@@ -100,6 +101,13 @@ test('commands, scripts and files that the documents name exist', async () => {
   expect(documentedCommands(documents, known)).toEqual([]);
 });
 
+test('what is imported from npm is a dependency whose reason stands in ARCHITECTURE.md', () => {
+  const manifest = JSON.parse(read('package.json').text) as { dependencies: object };
+  const declared = Object.keys(manifest.dependencies);
+  const shipped = product.filter((one) => one.path !== 'proto/generate.ts');
+  expect(dependencies(shipped, declared, read('ARCHITECTURE.md').text)).toEqual([]);
+});
+
 test('each rule finds its violation', () => {
   const one = (text: string, file = 'proto/a.ts') => [source(file, text)];
   expect(importDirection(one("import { b } from '#native/b.ts';"))).toHaveLength(1);
@@ -135,6 +143,11 @@ test('each rule finds its violation', () => {
   }
   expect(actorFiles(['actors/x/core.ts'])).toHaveLength(3);
   expect(machinePaths(one("const a = '/home/me/data';"))).toHaveLength(1);
+  const imports = one(
+    "import a from 'yaml';\nimport b from '@libp2p/tcp/x';\nimport c from 'left-pad';",
+  );
+  expect(dependencies(imports, ['yaml', '@libp2p/tcp'], '`yaml` `@libp2p/*`')).toHaveLength(2);
+  expect(dependencies(imports, ['yaml', 'left-pad', '@libp2p/tcp'], '`yaml`')).toHaveLength(2);
   const document = one('`node runtime dance`, npm run dance, actors/none/core.ts', 'README.md');
   const known = { commands: ['start'], scripts: ['start'], files: [] };
   expect(documentedCommands(document, known)).toHaveLength(3);

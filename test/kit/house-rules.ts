@@ -181,3 +181,32 @@ export const documentedCommands = (documents: readonly Source[], known: Known): 
       .map((match) => `${file}: there is no ${match[0]}`);
     return [...commands, ...scripts, ...files];
   });
+
+/** The npm package of an import; undefined for Node, for our own files and for types of Node. */
+const packageOf = (specifier: string): string | undefined => {
+  if (/^(?:[.#/]|node:)/.test(specifier)) return undefined;
+  const parts = specifier.split('/');
+  return specifier.startsWith('@') ? parts.slice(0, 2).join('/') : parts[0];
+};
+
+/** What product code imports from npm is a dependency of ours, and its reason stands in ARCHITECTURE.md. */
+export const dependencies = (
+  sources: readonly Source[],
+  declared: readonly string[],
+  architecture: string,
+): string[] => {
+  const named = [...architecture.matchAll(/`([@\w./-]+?)(\/\*)?`/g)];
+  const hasReason = (name: string): boolean =>
+    named.some(([, one, all]) => (all === undefined ? one === name : name.startsWith(`${one}/`)));
+  return sources.flatMap((source) =>
+    importsOf(source.text).flatMap(({ specifier, line }) => {
+      const name = packageOf(specifier);
+      if (name === undefined) return [];
+      const where = `${source.path}:${line} imports ${name}`;
+      return [
+        ...(declared.includes(name) ? [] : [`${where}: not in package.json`]),
+        ...(hasReason(name) ? [] : [`${where}: no reason in ARCHITECTURE.md`]),
+      ];
+    }),
+  );
+};
