@@ -74,6 +74,18 @@ export type LogFields = { readonly [field: string]: unknown };
 /** What an io adapter offers: a function for each command; a promise that rejects crashes the actor. */
 export type IoCommands = { readonly [command: string]: unknown };
 
+/**
+ * A message of one's own that waits for an outcome: all of it but its `result`. One of that kind must exist, with room
+ * for a result of this type.
+ */
+export type Resume<Self extends Message, R extends Message, Outcome> = R &
+  (R & { readonly result: Outcome } extends Extract<
+    Self,
+    { readonly kind: R['kind']; readonly result: unknown }
+  >
+    ? unknown
+    : never);
+
 /** Everything that a step may do to the world. Nothing of it comes back during the step. */
 export type Effects<Self extends Message, Io extends IoCommands = Record<never, never>> = {
   /** At most once, in order for a pair. A full mailbox behaves as its topology says. */
@@ -82,10 +94,7 @@ export type Effects<Self extends Message, Io extends IoCommands = Record<never, 
   ask<D extends Declaration, Q extends QuestionOf<D>, const R extends Message>(
     to: Address<D>,
     message: Q,
-    resume: R &
-      (R & { readonly result: Result<AnswerTo<D, Q['kind'] & keyof D>, AskFailure> } extends Self
-        ? unknown
-        : never),
+    resume: Resume<Self, R, Result<AnswerTo<D, Q['kind'] & keyof D>, AskFailure>>,
     deadlineMs?: number,
   ): void;
   reply<A extends object>(to: ReplyTo<A>, answer: NoInfer<A>): void;

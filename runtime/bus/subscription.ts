@@ -3,7 +3,7 @@
  * and the low-water mark below which all are. Records finish in any order; the mark moves only over a
  * gapless prefix, so a crash reads every unfinished record again and loses none.
  */
-import type { Answered, Effects, IoCommands } from '../actor.ts';
+import type { Answered, Effects, IoCommands, Resume as ResumeOf } from '../actor.ts';
 import { bus } from './protocol.ts';
 import { type BusRecord, decodeRecords } from './record.ts';
 
@@ -47,8 +47,7 @@ const RETRY_LAST_MS = 5000;
 export const poll = <Self extends Resume, Io extends IoCommands, const R extends Resume>(
   sub: Subscription,
   fx: Effects<Self, Io>,
-  resume: R &
-    (R & { readonly result: Answered<typeof bus, 'fetch'> } extends Self ? unknown : never),
+  resume: ResumeOf<Self, R, Answered<typeof bus, 'fetch'>>,
 ): void => {
   if (sub.polling) return;
   sub.polling = true;
