@@ -11,6 +11,23 @@ export type Hands = {
   readonly tell?: (to: string, message: Asked) => void;
   readonly reply?: (to: unknown, answer: unknown) => void;
   readonly emit?: (name: string, value: number) => void;
+  /** A line for each message that the core receives (`> kind`) and for each effect that others see. */
+  readonly trace?: (line: string) => void;
+};
+
+const lineOf = (one: Recorded): string | undefined => {
+  const kind = (one.message as Asked | undefined)?.kind ?? '';
+  switch (one.effect) {
+    case 'ask':
+    case 'tell':
+      return `  ${one.effect} ${one.to} ${kind}`;
+    case 'io':
+      return `  io ${one.command}`;
+    case 'reply':
+      return '  reply';
+    default:
+      return undefined;
+  }
 };
 
 export type Driver<Self> = {
@@ -64,6 +81,8 @@ export const coreDriver = <
   const inbox: Self[] = [];
   const timers = timersOf<Self>();
   const carryOut = (one: Recorded): void => {
+    const line = lineOf(one);
+    if (line !== undefined) hands.trace?.(line);
     if (one.effect === 'ask') hands.ask(one.message as Asked, one.resume as Asked);
     if (one.effect === 'io') hands.io(String(one.command), one.argument);
     if (one.effect === 'tell') hands.tell?.(String(one.to), one.message as Asked);
@@ -80,6 +99,7 @@ export const coreDriver = <
       for (const one of fx.take()) carryOut(one);
       const next = inbox.shift();
       if (next === undefined) return;
+      hands.trace?.(`> ${next.kind}`);
       core.step(state, next, fx, driver.nowMs);
     }
     throw new Error('the core does not come to rest');

@@ -23,6 +23,8 @@ export type IngestHost = {
   /** Tells to replica and executor, and reports, in order. */
   readonly seen: Recorded[];
   readonly counters: { [name: string]: number };
+  /** What went in and out, as lines. */
+  readonly transcript: string[];
   /** The newest committed mark of a topic's only partition. */
   readonly mark: (topic: string) => number;
   /** Appends to a topic and lets ingest work; the offset. */
@@ -42,7 +44,7 @@ const contextOf = (genesis: Genesis) => {
   return encodeContext({ ...rules, height: 0, headTimeMs: timeMs });
 };
 
-type World = Pick<IngestHost, 'known' | 'seen' | 'counters'> & {
+type World = Pick<IngestHost, 'known' | 'seen' | 'counters' | 'transcript'> & {
   readonly genesis: Genesis;
   readonly desk: Desk;
   readonly driver: () => Driver<Self>;
@@ -80,6 +82,7 @@ const handsOf = (world: World): Hands => ({
     if (message.kind !== 'commit') world.seen.push({ effect: 'tell', to, message });
     else world.desk.marks.set(String(message.topic), (message.positions as number[])[0] ?? 0);
   },
+  trace: (line) => world.transcript.push(line),
   reply: (to, answer) => world.answers.set(to, answer as { transactions: Uint8Array }),
   emit: (name, value) => {
     world.counters[name] = (world.counters[name] ?? 0) + value;
@@ -110,6 +113,7 @@ export const ingestHost = (
     known: new Set(),
     seen: [],
     counters: {},
+    transcript: [],
     answers: new Map(),
   };
   const driver: Driver<Self> = coreDriver(core, state, handsOf(world), GENESIS_TIME_MS + 1000);
