@@ -4,6 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CHAIN_FILE, CHAIN_MIGRATIONS } from '#native/chain-file.ts';
 import { crypto } from '#native/crypto.ts';
 import { openStore, type Store } from '#native/store.ts';
 import { hex } from '#proto/bytes.ts';
@@ -17,14 +18,6 @@ import type { ExecutorConfig } from './config.ts';
 import type { Self } from './core.ts';
 import type { Stored } from './ledger.ts';
 
-const MIGRATIONS = [
-  `CREATE TABLE chain (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-   CREATE TABLE blocks (height INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, header BLOB NOT NULL,
-     committed BLOB NOT NULL, proof BLOB NOT NULL) STRICT;
-   CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
-   CREATE TABLE undo (height INTEGER NOT NULL, key TEXT NOT NULL, value BLOB,
-     PRIMARY KEY (height, key)) STRICT, WITHOUT ROWID;`,
-];
 const READ_BYTES_MAX = 8 * 1024 * 1024;
 
 const statementsOf = (store: Store) => ({
@@ -121,7 +114,7 @@ const readBlocks = (sql: Statements, job: ReadJob): Uint8Array => {
 };
 
 export const io: Io<ExecutorConfig, Self, Commands> = (config, port) => {
-  const store = openStore(join(port.dataDir, 'chain.sqlite'), { migrations: MIGRATIONS });
+  const store = openStore(join(port.dataDir, CHAIN_FILE), { migrations: CHAIN_MIGRATIONS });
   const sql = statementsOf(store);
   return {
     commands: {

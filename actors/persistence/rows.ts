@@ -3,6 +3,7 @@ import { fromHex, hex, utf8 } from '#proto/bytes.ts';
 import { blockOf, type CommittedBlock } from '#proto/consensus/committed.ts';
 import { type Transaction, txIdBytes } from '#proto/consensus/transaction.ts';
 import type { Crypto } from '#proto/crypto.ts';
+import type { JsonObject } from '#proto/json.ts';
 import { decodeState, policyKey } from '#proto/state.ts';
 import { uuidOf } from '#proto/wire/ai-signature.ts';
 import { decodeAnomaly } from '#proto/wire/anomaly.ts';
@@ -16,7 +17,7 @@ export type Rows = {
   readonly columns: readonly string[];
   readonly key: readonly string[];
   readonly rows: readonly (readonly SqlValue[])[];
-  /** Columns that a later block overwrites; none: the first row stays. */
+  /** Columns that the same or a later `block_height` overwrites; none: the first row stays. */
   readonly update?: readonly string[];
 };
 
@@ -32,6 +33,22 @@ const MS_PER_S = 1000;
 const at = (ms: number): Date => new Date(ms);
 const idOf = (crypto: Pick<Crypto, 'sha256'>, text: string): string =>
   uuidOf(crypto.sha256(utf8(text)));
+
+/**
+ * Text as SQL takes it: neither NUL nor half a surrogate pair, which PostgreSQL refuses. The signed bytes themselves
+ * stand in `transactions.payload`.
+ */
+export const sqlText = (text: string): string => text.toWellFormed().replaceAll('\0', '\ufffd');
+
+const sqlData = (value: unknown): unknown => {
+  if (typeof value === 'string') return sqlText(value);
+  if (Array.isArray(value)) return value.map(sqlData);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([k, v]) => [sqlText(k), sqlData(v)]));
+};
+
+/** The same for JSON, where such characters hide in escapes. */
+const sqlJson = (value: unknown): string => JSON.stringify(sqlData(value));
 
 /** What every ai.* message has. A transaction in a committed block is decodable: execution refused others. */
 const signedPart = (tx: Transaction) => {
@@ -73,7 +90,7 @@ const transactionRows = (
     'receipt',
     'created_at',
   ],
-  key: ['tx_id'],
+  key: ['block_height', 'idx'],
   rows: txs.map((tx, index) => {
     const signed = signedPart(tx);
     return [
@@ -99,8 +116,7 @@ const anomalyRows = (committed: CommittedBlock, txs: readonly Transaction[], c: 
     const decoded = decodeAnomaly(tx.bytes);
     if (!decoded.ok) return;
     const event = decoded.value;
-    const payload = new TextDecoder().decode(event.payload);
-    const body = JSON.parse(payload) as { [field: string]: unknown };
+    const body = JSON.parse(new TextDecoder().decode(event.payload)) as JsonObject;
     const text = (field: string): string => String(body[field] ?? '');
     rows.push([
       receipt.id,
@@ -114,7 +130,7 @@ const anomalyRows = (committed: CommittedBlock, txs: readonly Transaction[], c: 
       Math.round(event.confidence * PPM),
       body.spoofable === true,
       'COMMITTED',
-      payload,
+      sqlJson(body),
       at(event.ts * MS_PER_S),
     ]);
   });
@@ -208,12 +224,12 @@ const policyRows = (committed: CommittedBlock, c: Context): readonly Rows[] => {
       target,
       ttlS,
       active,
-      state.rule,
+      sqlJson(JSON.parse(state.rule)),
       ...times,
     ]);
     versions.push(['policies', c.crypto.sha256(utf8(key)), c.height, key, value, c.time]);
     const action = active ? 'policy.committed' : 'policy.removed';
-    const detail = JSON.stringify({ action: state.action, targets: state.targets });
+    const detail = sqlJson({ action: state.action, targets: state.targets });
     audit.push([idOf(c.crypto, `${key}@${c.height}`), c.height, action, id, detail, c.time]);
   }
   return [
@@ -221,7 +237,7 @@ const policyRows = (committed: CommittedBlock, c: Context): readonly Rows[] => {
       table: 'policies',
       columns: POLICY_COLUMNS,
       key: ['policy_id'],
-      update: ['active', 'block_height'],
+      update: POLICY_COLUMNS.slice(1),
       rows: policies,
     },
     {
@@ -309,7 +325,8 @@ export const insertsOf = (rows: Rows): readonly { text: string; values: SqlValue
   const onConflict =
     rows.update === undefined
       ? 'DO NOTHING'
-      : `DO UPDATE SET ${rows.update.map((c) => `${c} = excluded.${c}`).join(', ')}`;
+      : `DO UPDATE SET ${rows.update.map((c) => `${c} = excluded.${c}`).join(', ')}
+         WHERE ${rows.table}.block_height <= excluded.block_height`;
   const statements: { text: string; values: SqlValue[] }[] = [];
   for (let from = 0; from < rows.rows.length; from += perStatement) {
     const part = rows.rows.slice(from, from + perStatement);
@@ -317,7 +334,8 @@ export const insertsOf = (rows: Rows): readonly { text: string; values: SqlValue
     const places = part.map((row) => `(${row.map(() => `$${++n}`).join(', ')})`).join(', ');
     const into = `INSERT INTO ${rows.table} (${rows.columns.join(', ')}) VALUES ${places}`;
     const text = `${into} ON CONFLICT (${rows.key.join(', ')}) ${onConflict}`;
-    statements.push({ text, values: part.flat() });
+    const values = part.flat().map((one) => (typeof one === 'string' ? sqlText(one) : one));
+    statements.push({ text, values });
   }
   return statements;
 };
