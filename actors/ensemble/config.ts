@@ -68,6 +68,12 @@ export const config = z.strictObject({
   })
     .prefault({})
     .describe('flows of one source and target that must be above the threshold, before they count'),
+  anomalyWindowsMin: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(5)
+    .describe('windows of a host that must deviate before it is reported without a name'),
   severity: byThreat(z.int().min(1).max(10), {
     ddos: 6,
     dos: 5,

@@ -28,6 +28,7 @@ export type Incident = {
   stretch: Stretch | undefined;
   readonly ofFlows: Counts;
   flowSightings: number;
+  windowSightings: number;
   /** Sources that completed handshakes in what was sighted: nobody forged them. */
   readonly proven: Set<string>;
   readonly sources: Map<string, number>;
@@ -40,28 +41,43 @@ export type Incident = {
   tellings: number;
 };
 
-export type Incidents = { readonly open: Map<string, Incident>; begun: number };
-export const newIncidents = (): Incidents => ({ open: new Map(), begun: 0 });
+export type Incidents = {
+  readonly open: Map<string, Incident>;
+  /** When an address was last part of an incident with a name, capture time, ms. */
+  readonly named: Map<string, number>;
+  begun: number;
+};
+export const newIncidents = (): Incidents => ({ open: new Map(), named: new Map(), begun: 0 });
 
 const NAMES_MAX = 16;
 const PORTS_MAX = 64;
 /** The address behind this share of the sightings is the address of the incident. */
 const SOLE_SHARE = 0.9;
 
-/** What sightings of one incident share: floods their target, scans and guessing their source. */
-export const incidentKey = (threat: Threat, { source, target }: Subject): string => {
+/** `own`: the incident that a sighting begins; `others`: those that it joins first, where they are open. */
+type Keys = { readonly own: string; readonly others: readonly string[] };
+
+/**
+ * Scans and guessing have a source in common, floods of many sources a target, those of one source both. A single flow
+ * cannot tell whether its source is the only one: it joins what windows found, or the flows of its target; and
+ * a window joins those flows where they have its source, or are of many as it is.
+ */
+export const incidentKeys = (threat: Threat, subject: Subject): Keys => {
+  const { kind, source, target } = subject;
+  const pair = `${source || '*'}>${target || '*'}`;
+  const flows = `denial|${target}`;
   switch (threat) {
     case 'ddos':
     case 'dos':
-      return target === '' ? `denial|${source}>` : `denial|${target}`;
+      if (kind === 'flow') return { own: flows, others: [`dos|${pair}`, `ddos|*>${target}`] };
+      return { own: threat === 'ddos' ? `ddos|*>${target}` : `dos|${pair}`, others: [flows] };
     case 'port_scan':
     case 'brute_force':
     case 'data_exfil':
-      return `${threat}|${source}`;
+      return { own: `${threat}|${source}`, others: [] };
     case 'malware_c2':
-      return `${threat}|${source}>${target}`;
     case 'anomaly':
-      return `${threat}|${source}>${target}`;
+      return { own: `${threat}|${pair}`, others: [] };
     default:
       return unreachable(threat);
   }
@@ -76,6 +92,7 @@ const newIncident = (number: number, { subject, vote }: Sighting): Incident => (
   stretch: undefined,
   ofFlows: { flows: 0, packets: 0, bytes: 0 },
   flowSightings: 0,
+  windowSightings: 0,
   proven: new Set(),
   sources: new Map(),
   targets: new Map(),
@@ -140,7 +157,10 @@ const add = (incident: Incident, { subject, vote, severity }: Sighting): void =>
     incident.ofFlows.packets += subject.packets;
     incident.ofFlows.bytes += subject.bytes;
     incident.flowSightings += 1;
-  } else addWindow(incident, subject);
+  } else {
+    incident.windowSightings += 1;
+    addWindow(incident, subject);
+  }
   addName(incident.sources, subject.source);
   if (!subject.spoofable && incident.proven.size < NAMES_MAX) incident.proven.add(subject.source);
   addName(incident.targets, subject.target);
@@ -155,12 +175,48 @@ const add = (incident: Incident, { subject, vote, severity }: Sighting): void =>
 const isDue = (config: EnsembleConfig, incident: Incident, subject: Subject): boolean => {
   const { packets } = countsOf(incident);
   if (incident.tellings > 0) return packets >= incident.toldPackets * config.growthFactor;
-  return subject.kind === 'window' || incident.flowSightings >= config.flowsMin[incident.threat];
+  if (subject.kind === 'flow') return incident.flowSightings >= config.flowsMin[incident.threat];
+  return incident.threat !== 'anomaly' || incident.windowSightings >= config.anomalyWindowsMin;
 };
 
 /** Time between an incident and a sighting, before it or after; 0 where they overlap. */
 const gapMs = (incident: Incident, subject: Subject): number =>
   Math.max(0, subject.firstMs - incident.lastMs, incident.firstMs - subject.lastMs);
+
+const keep = <V>(map: Map<string, V>, key: string, value: V, sizeMax: number): void => {
+  map.delete(key);
+  if (map.size >= sizeMax) {
+    const oldest = map.keys().next();
+    if (!oldest.done) map.delete(oldest.value);
+  }
+  map.set(key, value);
+};
+
+/** What has a name already is not reported as a nameless anomaly, too. */
+const isNamed = (config: EnsembleConfig, incidents: Incidents, subject: Subject): boolean =>
+  [subject.source, subject.target].some((address) => {
+    const atMs = incidents.named.get(address);
+    return atMs !== undefined && Math.abs(subject.lastMs - atMs) <= config.coolDownS * 1000;
+  });
+
+const find = (
+  config: EnsembleConfig,
+  incidents: Incidents,
+  { own, others }: Keys,
+  { subject, vote }: Sighting,
+): string | undefined => {
+  const isOpen = (key: string): boolean => {
+    const known = incidents.open.get(key);
+    return known !== undefined && gapMs(known, subject) <= config.coolDownS * 1000;
+  };
+  if (isOpen(own)) return own;
+  return others.find((key) => {
+    if (!isOpen(key)) return false;
+    if (subject.kind === 'flow') return true;
+    const sole = soleName(incidents.open.get(key)?.sources ?? new Map());
+    return sole === (vote.threat === 'ddos' ? '' : subject.source);
+  });
+};
 
 /** Adds a sighting; returns the incident when it is to be told (again). */
 export const sight = (
@@ -169,17 +225,20 @@ export const sight = (
   sighting: Sighting,
 ): Incident | undefined => {
   const { subject, vote } = sighting;
-  const key = incidentKey(vote.threat, subject);
-  const known = incidents.open.get(key);
-  const isNew = known === undefined || gapMs(known, subject) > config.coolDownS * 1000;
-  if (isNew) incidents.begun += 1;
-  const incident = isNew ? newIncident(incidents.begun, sighting) : known;
-  incidents.open.delete(key);
-  if (incidents.open.size >= config.incidentsMax) {
-    const oldest = incidents.open.keys().next();
-    if (!oldest.done) incidents.open.delete(oldest.value);
+  if (vote.threat === 'anomaly') {
+    if (isNamed(config, incidents, subject)) return undefined;
+  } else {
+    for (const address of [subject.source, subject.target]) {
+      if (address !== '') keep(incidents.named, address, subject.lastMs, config.incidentsMax);
+    }
   }
-  incidents.open.set(key, incident);
+  const keys = incidentKeys(vote.threat, subject);
+  const found = find(config, incidents, keys, sighting);
+  const key = found ?? keys.own;
+  const known = found === undefined ? undefined : incidents.open.get(found);
+  if (known === undefined) incidents.begun += 1;
+  const incident = known ?? newIncident(incidents.begun, sighting);
+  keep(incidents.open, key, incident, config.incidentsMax);
   add(incident, sighting);
   if (!isDue(config, incident, subject)) return undefined;
   incident.toldPackets = Math.max(1, countsOf(incident).packets);

@@ -3,7 +3,7 @@ import { config } from '#actors/ensemble/config.ts';
 import {
   countsOf,
   type Incidents,
-  incidentKey,
+  incidentKeys,
   newIncidents,
   sight,
   soleName,
@@ -61,16 +61,43 @@ test('after the cool-down it is another incident', () => {
   expect(second?.tellings).toBe(1);
 });
 
-test('floods share a target, scans a source, command and control a pair', () => {
-  expect(incidentKey('ddos', subject({ source: 'a' }))).toBe(
-    incidentKey('dos', subject({ source: 'b' })),
-  );
-  expect(incidentKey('port_scan', subject({ target: 'a' }))).toBe(
-    incidentKey('port_scan', subject({ target: 'b' })),
-  );
-  expect(incidentKey('malware_c2', subject({ target: 'a' }))).not.toBe(
-    incidentKey('malware_c2', subject({ target: 'b' })),
-  );
+test('floods of many share a target, of one a pair; scans a source, command and control a pair', () => {
+  const keys = (threat: Threat, over: Partial<Subject>) => incidentKeys(threat, subject(over)).own;
+  expect(keys('ddos', { source: '' })).toBe('ddos|*>192.0.2.9');
+  expect(keys('dos', {})).toBe('dos|192.0.2.1>192.0.2.9');
+  expect(keys('port_scan', { target: 'a' })).toEqual(keys('port_scan', { target: 'b' }));
+  expect(keys('malware_c2', { target: 'a' })).not.toEqual(keys('malware_c2', { target: 'b' }));
+});
+
+test('a second flood of another kind is not hidden by the first', () => {
+  const incidents = newIncidents();
+  expect(see(incidents, 'dos', { packets: 1_000 })?.number).toBe(1);
+  expect(see(incidents, 'ddos', { source: '', packets: 500 })?.number).toBe(2);
+});
+
+test('a flow joins what the windows found', () => {
+  const incidents = newIncidents();
+  see(incidents, 'ddos', { source: '' });
+  see(incidents, 'ddos', { kind: 'flow', source: '10.0.0.7' });
+  expect([...incidents.open.keys()]).toEqual(['ddos|*>192.0.2.9']);
+});
+
+test('a window joins the flows of its source, not those of another', () => {
+  const incidents = newIncidents();
+  for (let i = 0; i < 5; i += 1) see(incidents, 'dos', { kind: 'flow' });
+  see(incidents, 'dos', {});
+  expect([...incidents.open.keys()]).toEqual(['denial|192.0.2.9']);
+  see(incidents, 'dos', { source: '192.0.2.5' });
+  expect(incidents.open.size).toBe(2);
+});
+
+test('an anomaly without a name must last, and yields to what has a name', () => {
+  const incidents = newIncidents();
+  const told = Array.from({ length: 6 }, () => see(incidents, 'anomaly')?.tellings);
+  expect(told).toEqual([undefined, undefined, undefined, undefined, 1, undefined]);
+  see(incidents, 'port_scan', { source: '192.0.2.7', target: '192.0.2.8' });
+  const after = Array.from({ length: 6 }, () => see(incidents, 'anomaly', { source: '192.0.2.7' }));
+  expect(after.every((one) => one === undefined)).toBe(true);
 });
 
 test('a flow alone is not yet a flood', () => {
