@@ -42,25 +42,30 @@ export const watchOver = (
   },
 ): Watchdog => {
   const beats = new Map<number, Beat>();
-  const heardMs = new Map<Thread, number>();
+  /** Ticks since the last beat. Ticks, not time: a busy machine that runs us late runs the threads late, too. */
+  const unheard = new Map<Thread, number>();
   const asking = new Set<Thread>();
   let sweeping = false;
 
   const ask = async (thread: Thread): Promise<void> => {
-    if (!heardMs.has(thread)) heardMs.set(thread, performance.now());
+    if (!unheard.has(thread)) unheard.set(thread, 0);
     asking.add(thread);
     try {
       beats.set(thread.index, await withDeadline(thread.control.ping(), silentMs, 'ping'));
-      heardMs.set(thread, performance.now());
+      unheard.set(thread, 0);
     } catch {
       // Silence is judged below, by the time since the last beat.
     }
     asking.delete(thread);
   };
   const judge = (thread: Thread): void => {
-    if (thread.native()) heardMs.set(thread, performance.now());
-    else if (performance.now() - (heardMs.get(thread) ?? performance.now()) > silentMs) {
-      heardMs.delete(thread);
+    const ticks = (unheard.get(thread) ?? 0) + 1;
+    // A thread that still loads its modules has a deadline of its own (threads.ts).
+    const up = population.residents(thread.index).some((member) => member.state === 'running');
+    if (thread.native() || !up) unheard.set(thread, 0);
+    else if (ticks * BEAT_MS <= silentMs) unheard.set(thread, ticks);
+    else {
+      unheard.delete(thread);
       on.silent(thread);
     }
   };
@@ -80,7 +85,7 @@ export const watchOver = (
   };
   const tick = (): void => {
     const threads = population.threads().filter((t) => t.alive());
-    for (const known of heardMs.keys()) if (!known.alive()) heardMs.delete(known);
+    for (const known of unheard.keys()) if (!known.alive()) unheard.delete(known);
     for (const thread of threads) {
       judge(thread);
       if (thread.alive() && !asking.has(thread)) void ask(thread);
