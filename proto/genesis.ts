@@ -69,7 +69,7 @@ const parametersSchema = z.strictObject({
   maxPrefixV6: z.int().min(1).max(128).describe('the shortest IPv6 prefix that a policy may name'),
   activePoliciesMax: count(1_000_000).describe('policies in force at once'),
   policiesPerMinuteMax: count(100_000).describe('new policies in a minute of header time'),
-  policyBytesMax: count(512 * 1024).describe('bytes of the rule of one policy'),
+  policyBytesMax: count(128 * 1024).describe('bytes of the rule of one policy'),
   detectorsMayPropose: z.boolean().describe('whether ai.policy.v1 is open to role detector'),
   reputationFirst: count(1_000_000).describe('reputation of a validator at genesis'),
   reputationMin: z.int().min(0).max(1_000_000).describe('below it a validator does not lead'),
