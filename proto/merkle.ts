@@ -58,11 +58,20 @@ const bitOf = (path: Uint8Array, depth: number): number =>
 
 export const rootOf = (tree: Tree): Uint8Array => (tree === null ? EMPTY_ROOT : tree.hash);
 
-const leafHash = (path: Uint8Array, valueHash: Uint8Array, crypto: Hasher): Uint8Array =>
-  crypto.sha256(concat(LEAF_DOMAIN, path, valueHash));
+/** Most of an update is this: the input is written into one buffer, which nobody else sees. */
+const pairHash = (domain: Uint8Array) => {
+  const input = new Uint8Array(domain.length + 64);
+  input.set(domain);
+  return (first: Uint8Array, second: Uint8Array, crypto: Hasher): Uint8Array => {
+    if (first.length !== 32 || second.length !== 32) throw new Error('not a pair of hashes');
+    input.set(first, domain.length);
+    input.set(second, domain.length + 32);
+    return crypto.sha256(input);
+  };
+};
 
-const nodeHash = (left: Uint8Array, right: Uint8Array, crypto: Hasher): Uint8Array =>
-  crypto.sha256(concat(NODE_DOMAIN, left, right));
+const leafHash = pairHash(LEAF_DOMAIN);
+const nodeHash = pairHash(NODE_DOMAIN);
 
 const leafOf = (key: string, value: Uint8Array, path: Uint8Array, crypto: Hasher): Leaf => ({
   kind: 'leaf',
@@ -200,7 +209,8 @@ export const verifyProof = (
     if (other !== null) return false;
     hash = leafHash(path, crypto.sha256(value), crypto);
   } else if (other !== null) {
-    if (other.path.length !== 32 || equal(other.path, path)) return false;
+    if (other.path.length !== 32 || other.valueHash.length !== 32) return false;
+    if (equal(other.path, path)) return false;
     if (!sharePrefix(other.path, path, siblings.length)) return false;
     hash = leafHash(other.path, other.valueHash, crypto);
   }

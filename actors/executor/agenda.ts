@@ -24,12 +24,15 @@ export type Agenda = {
   /** Minute of being due -> keys, by subject. */
   readonly buckets: Readonly<Record<Subject, Map<number, Set<string>>>>;
   readonly dueMs: Map<string, number>;
+  /** `producer/nonce` -> the newest key under which it stands. */
+  readonly nonceKeys: Map<string, string>;
 };
 
 export const agenda = (parameters: GenesisParameters): Agenda => ({
   parameters,
   buckets: { nonces: new Map(), policies: new Map(), retention: new Map() },
   dueMs: new Map(),
+  nonceKeys: new Map(),
 });
 
 const namespaceOf = (key: string): string => key.slice(0, key.indexOf('/'));
@@ -44,6 +47,13 @@ const subjects: ReadonlyMap<string, Subject> = new Map<string, Subject>([
 
 export const subjectOf = (key: string): Subject | undefined => subjects.get(namespaceOf(key));
 
+/** The minute in the key of a nonce. */
+const minuteIn = (key: string): number => Number(key.split('/', 2)[1]);
+
+/** When the nonces of a minute are forgotten. */
+export const nonceDueMs = (minute: number, parameters: GenesisParameters): number =>
+  (minute + 1) * MINUTE_MS + parameters.nonceTtlMs;
+
 /** When a key leaves the state; undefined for what stays. `value` is the decoded one, unused for nonces. */
 export const dueOf = (
   key: string,
@@ -52,7 +62,7 @@ export const dueOf = (
 ): number | undefined => {
   switch (namespaceOf(key)) {
     case 'nonces':
-      return (Number(key.split('/', 2)[1]) + 1) * MINUTE_MS + parameters.nonceTtlMs;
+      return nonceDueMs(minuteIn(key), parameters);
     case 'policies':
       return (value as PolicyState).expiresMs;
     case 'anomalies':
@@ -85,10 +95,23 @@ const forget = (book: Agenda, subject: Subject, key: string): void => {
   if (bucket?.size === 0) book.buckets[subject].delete(minuteOf(dueMs));
 };
 
+const nonceName = (key: string): string => key.slice(key.indexOf('/', 'nonces/'.length) + 1);
+
+const noteNonce = (book: Agenda, key: string, stands: boolean): void => {
+  const name = nonceName(key);
+  const known = book.nonceKeys.get(name);
+  if (!stands) {
+    if (known === key) book.nonceKeys.delete(name);
+  } else if (known === undefined || minuteIn(known) < minuteIn(key)) {
+    book.nonceKeys.set(name, key);
+  }
+};
+
 /** A committed write or removal. */
 export const note = (book: Agenda, key: string, value: Uint8Array | null): void => {
   const subject = subjectOf(key);
   if (subject === undefined) return;
+  if (subject === 'nonces') noteNonce(book, key, value !== null);
   forget(book, subject, key);
   const dueMs = value === null ? undefined : dueOfBytes(key, value, book.parameters);
   if (dueMs === undefined) return;

@@ -1,21 +1,33 @@
-/** Whether a producer's nonce stands in the state: in this block, in an uncommitted one below, or in the head. */
+/**
+ * Whether a producer's nonce stands in the state: in this block, in an uncommitted one below, or in the head. A
+ * block writes nonces under the minute of its header time, so each of them has one key to look at.
+ */
 import { minuteOf, type NonceState, nonceStateKey } from '#proto/state.ts';
+import { nonceDueMs } from './agenda.ts';
 import { read, type Scratch, write } from './scratch.ts';
 import type { Branch } from './version.ts';
 
-/** Without going to the tree for each minute of the window: most nonces are in none of them. */
-const stands = (pad: Scratch, branch: Branch, key: string): boolean => {
-  const own = pad.pending.get(key) ?? pad.writes.get(key);
-  if (own !== undefined) return true;
-  for (const version of branch.uncommitted) {
-    const change = version.changes.get(key);
-    if (change !== undefined) return change !== null;
+const keyIn = (
+  pad: Scratch,
+  branch: Branch,
+  timeMs: number,
+  producer: string,
+  nonce: string,
+): string | undefined => {
+  const { parameters, nonceKeys } = branch.book;
+  const own = nonceStateKey(minuteOf(timeMs), producer, nonce);
+  if (pad.pending.has(own) || pad.writes.has(own)) return own;
+  for (const { header, changes } of branch.uncommitted) {
+    const key = nonceStateKey(minuteOf(header.timeMs), producer, nonce);
+    if (changes.has(key) && nonceDueMs(minuteOf(header.timeMs), parameters) > timeMs) return key;
   }
-  return branch.book.dueMs.has(key);
+  const committed = nonceKeys.get(`${producer}/${nonce}`);
+  const dueMs = committed === undefined ? undefined : branch.book.dueMs.get(committed);
+  return dueMs !== undefined && dueMs > timeMs ? committed : undefined;
 };
 
 /**
- * The content hash (hex) that used this nonce, or undefined. A minute counts until it lies `ttlMs` behind the
+ * The content hash (hex) that used this nonce, or undefined. A minute counts until it lies `nonceTtlMs` behind the
  * header time, whether or not it has been swept: sweeping is bounded and may lag.
  */
 export const nonceUse = (
@@ -25,12 +37,8 @@ export const nonceUse = (
   producer: string,
   nonce: string,
 ): NonceState | undefined => {
-  const { nonceTtlMs } = branch.book.parameters;
-  for (let minute = minuteOf(timeMs - nonceTtlMs); minute <= minuteOf(timeMs); minute++) {
-    const key = nonceStateKey(minute, producer, nonce);
-    if (stands(pad, branch, key)) return read(pad, key) ?? undefined;
-  }
-  return undefined;
+  const key = keyIn(pad, branch, timeMs, producer, nonce);
+  return key === undefined ? undefined : (read(pad, key) ?? undefined);
 };
 
 export const useNonce = (
