@@ -11,7 +11,7 @@ import { finish, policyNotice } from './jobs.ts';
 import type { Fx, Job, Self, State } from './state.ts';
 
 const DEADLINE_MS = 2000;
-const AGAIN_MS = 250;
+const AGAIN_MS = 100;
 
 type Policy = NonNullable<Job['policy']>;
 

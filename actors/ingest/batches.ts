@@ -40,7 +40,6 @@ export const fetched = (
   state: State,
   message: Extract<Self, { kind: 'fetched' }>,
   fx: Fx,
-  _atMs: number,
 ): void => {
   const { topic, result } = message;
   const lane = state.lanes.get(topic);

@@ -46,7 +46,7 @@ const handle = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'informed':
       return informed(state, message, fx);
     case 'fetched':
-      return fetched(state, message, fx, atMs);
+      return fetched(state, message, fx);
     case 'poll':
       return pollTopic(state, message.topic, fx);
     case 'verifiedBatch':

@@ -5,7 +5,7 @@ import { encodeBlock } from '#proto/consensus/block.ts';
 import { encodeEvidence } from '#proto/consensus/evidence.ts';
 import { encodeMessage, type Message } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
-import { encodeTransactions } from '#proto/consensus/transaction.ts';
+import { BLOCK_TX_MAX, encodeTransactions } from '#proto/consensus/transaction.ts';
 import { unreachable } from '#proto/result.ts';
 import { executor } from '../executor/protocol.ts';
 import { ingest } from '../ingest/protocol.ts';
@@ -40,9 +40,11 @@ export const toAnchor = (proof: Uint8Array): AnchorProof => {
 
 const askBuild = (state: State, build: BuildRequest, fx: Fx): void => {
   const { blockTxMax, blockBytesMax } = state.opened!;
+  // Twice a block: the best of the mempool may stand in the uncommitted block below, which the builder skips.
+  const maxTransactions = Math.min(2 * blockTxMax, BLOCK_TX_MAX);
   fx.ask(
     ingest,
-    { kind: 'take', maxTransactions: blockTxMax, maxBytes: blockBytesMax },
+    { kind: 'take', maxTransactions, maxBytes: blockBytesMax },
     { kind: 'taken', build },
     NEIGHBOUR_DEADLINE_MS,
   );

@@ -182,6 +182,15 @@ test('known content under a new nonce is left out by the builder', () => {
   expect([version.header.txCount, refused]).toEqual([0, []]);
 });
 
+test('what an uncommitted block below carries is no candidate, and takes no room', () => {
+  const chain = chainOf(testGenesis({ blockTxMax: 2 }));
+  const txs = [1, 2, 3, 4].map((n) => anomalyTx({ flows: n }, { counter: n }));
+  const first = buildOn(chain, chain.head, txs).version;
+  const { version, skipped, refused } = buildOn(chain, first, txs);
+  expect([version.header.txCount, skipped, refused]).toEqual([2, [], []]);
+  expect(version.receipts.map((one) => one.id)).not.toEqual(first.receipts.map((one) => one.id));
+});
+
 test('forks do not see one another', () => {
   const chain = chainOf(testGenesis());
   const left = buildOn(chain, chain.head, [anomalyTx({ flows: 1 }, { counter: 1 })]).version;
