@@ -5,7 +5,7 @@
 import { unreachable } from '#proto/result.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import { type Answered, at, type Core, type Effects, type MessagesTo } from '#runtime/actor.ts';
-import type { bus } from '#runtime/bus/protocol.ts';
+import { bus } from '#runtime/bus/protocol.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import {
   commitMark,
@@ -23,7 +23,13 @@ type Place = { readonly partition: number; readonly offset: number };
 
 export type Self =
   | MessagesTo<typeof persistence>
-  | { readonly kind: 'opened'; readonly height: number; readonly validators: readonly string[] }
+  | {
+      readonly kind: 'opened';
+      readonly height: number;
+      readonly validators: readonly string[];
+      /** Whether SQL holds any acknowledgement. */
+      readonly hasAcks: boolean;
+    }
   | { readonly kind: 'unavailable'; readonly reason: string }
   | { readonly kind: 'retry' }
   | { readonly kind: 'read'; readonly result: Answered<typeof executor, 'read'> }
@@ -36,7 +42,9 @@ export type Self =
     }
   | { readonly kind: 'acks'; readonly result: Answered<typeof bus, 'fetch'> }
   | { readonly kind: 'pollAcks' }
-  | { readonly kind: 'acksSaved'; readonly places: readonly Place[] }
+  | { readonly kind: 'ackEnds'; readonly result: Answered<typeof bus, 'ends'> }
+  | { readonly kind: 'askAckEnds' }
+  | { readonly kind: 'acksSaved'; readonly places: readonly Place[]; readonly refused: number }
   | { readonly kind: 'acksFailed' }
   | { readonly kind: 'acksAgain' };
 
@@ -59,6 +67,8 @@ export type State = {
   /** Newest projected block; -1 before the database has opened. */
   height: number;
   head: number;
+  /** Whether the chain has confirmed the newest block that SQL had at the start. */
+  checked: boolean;
   connected: boolean;
   failures: number;
   /** What is to be done again after a pause. */
@@ -75,13 +85,17 @@ const RETRY_LAST_MS = 10_000;
 const STATE_DEADLINE_MS = 2000;
 const ACKS_RETRY_MS = 1000;
 
+/** Blocks of the chain that are not in SQL yet, as far as the chain has answered. */
+const lagOf = ({ head, height }: State): number => Math.max(0, head - Math.max(0, height));
+
+/** Begins with the newest block that SQL has: its hash is compared once more, whatever happened meanwhile. */
 const readNext = (state: State, fx: Fx): void => {
   state.pending = 'read';
   fx.ask(
     state.source,
     {
       kind: 'read',
-      fromHeight: state.height + 1,
+      fromHeight: state.checked ? state.height + 1 : Math.max(1, state.height),
       maxBlocks: state.config.blocksMax,
       maxBytes: READ_BYTES_MAX,
       waitMs: READ_WAIT_MS,
@@ -106,19 +120,43 @@ const retry = (state: State, fx: Fx): void => {
 const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx): void => {
   state.height = message.height;
   state.validators = message.validators;
+  state.checked = message.height === 0;
   state.connected = true;
   state.failures = 0;
   fx.log('info', 'SQL projection open', { height: message.height });
   fx.signal({ kind: 'ready' });
+  followValidators(state, fx);
   readNext(state, fx);
+  if (message.hasAcks) poll(state.acks, fx, { kind: 'acks' });
+  else askAckEnds(state, fx);
+};
+
+/** A database made anew lacks what lies below the mark: acknowledgements are read from the start. */
+const askAckEnds = (state: State, fx: Fx): void => {
+  const { topic, group } = state.acks;
+  fx.ask(bus, { kind: 'ends', topic, group }, { kind: 'ackEnds' }, STATE_DEADLINE_MS);
+};
+
+const onAckEnds = (state: State, result: Answered<typeof bus, 'ends'>, fx: Fx): void => {
+  if (!result.ok) return fx.after(ACKS_RETRY_MS, { kind: 'askAckEnds' }, 'acks');
+  state.acks.positions = result.value.ends.map(() => 0);
   poll(state.acks, fx, { kind: 'acks' });
+};
+
+/** The rows of validators follow the newest state; a question that fails is asked again with the next block. */
+const followValidators = (state: State, fx: Fx): void => {
+  for (const id of state.validators) {
+    const question = { kind: 'state', key: `validators/${id}`, height: 0 } as const;
+    fx.ask(state.source, question, { kind: 'validator', id }, STATE_DEADLINE_MS);
+  }
 };
 
 const read = (state: State, result: Answered<typeof executor, 'read'>, fx: Fx): void => {
   if (!result.ok) return again(state, fx);
   state.head = result.value.head;
-  fx.gauge('lag', Math.max(0, state.head - state.height));
-  if (result.value.head <= state.height) return readNext(state, fx);
+  fx.gauge('lag', lagOf(state));
+  const { head } = result.value;
+  if (head < state.height || (head === state.height && state.checked)) return readNext(state, fx);
   state.pending = result.value.blocks;
   fx.io('project', result.value.blocks);
 };
@@ -127,17 +165,13 @@ const projected = (state: State, message: Extract<Self, { kind: 'projected' }>, 
   fx.emit('blocks', message.height - state.height);
   fx.emit('project_seconds', message.seconds);
   state.height = message.height;
+  state.checked = true;
   state.connected = true;
   state.failures = 0;
   fx.gauge('height', state.height);
-  fx.gauge('lag', Math.max(0, state.head - state.height));
-  // The rows of validators follow the state once the chain is caught up with, not block by block.
-  if (state.height >= state.head) {
-    for (const id of state.validators) {
-      const question = { kind: 'state', key: `validators/${id}`, height: 0 } as const;
-      fx.ask(state.source, question, { kind: 'validator', id }, STATE_DEADLINE_MS);
-    }
-  }
+  fx.gauge('lag', lagOf(state));
+  // Once the chain is caught up with, not block by block.
+  if (state.height >= state.head) followValidators(state, fx);
   readNext(state, fx);
 };
 
@@ -149,7 +183,15 @@ const onAcks = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx): vo
   fx.io('acks', records);
 };
 
-const acksSaved = (state: State, places: readonly Place[], fx: Fx): void => {
+const acksSaved = (
+  state: State,
+  { places, refused }: Extract<Self, { kind: 'acksSaved' }>,
+  fx: Fx,
+): void => {
+  if (refused > 0) {
+    fx.emit('acks_refused', refused);
+    fx.log('warn', 'acknowledgements of nobody that genesis knows are left out', { refused });
+  }
   for (const { partition, offset } of places) done(state.acks, partition, offset);
   state.unsavedAcks = [];
   commitMark(state.acks, fx);
@@ -191,8 +233,12 @@ const step = (state: State, message: Self, fx: Fx): void => {
       return onAcks(state, message.result, fx);
     case 'pollAcks':
       return poll(state.acks, fx, { kind: 'acks' });
+    case 'askAckEnds':
+      return askAckEnds(state, fx);
+    case 'ackEnds':
+      return onAckEnds(state, message.result, fx);
     case 'acksSaved':
-      return acksSaved(state, message.places, fx);
+      return acksSaved(state, message, fx);
     case 'acksFailed':
       return fx.after(ACKS_RETRY_MS, { kind: 'acksAgain' }, 'acks');
     case 'acksAgain':
@@ -200,7 +246,7 @@ const step = (state: State, message: Self, fx: Fx): void => {
     case 'status':
       return fx.reply(message.replyTo, {
         height: Math.max(0, state.height),
-        lag: Math.max(0, state.head - state.height),
+        lag: lagOf(state),
         connected: state.connected,
       });
     default:
@@ -217,6 +263,7 @@ export const core: Core<PersistenceConfig, State, Self, Commands> = {
     unsavedAcks: [],
     height: -1,
     head: 0,
+    checked: false,
     connected: false,
     failures: 0,
     pending: 'open',

@@ -11,6 +11,9 @@ import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import pg from 'pg';
 import { MIGRATIONS } from './migrations.ts';
 
+/** Within the folder of the actor: the embedded database. */
+export const EMBEDDED_FOLDER = 'pglite';
+
 export type Client = Pick<pg.ClientBase, 'query'>;
 
 export type Database = {
@@ -42,20 +45,73 @@ const codeOf = (error: unknown): string =>
 const backOff = (attempt: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_FIRST_MS * 2 ** attempt));
 
+/** A connection of a pool; released with an error it is thrown away. */
+export type Connection = Client & { release(broken?: Error): void };
+
+const once = async <T>(
+  connect: () => Promise<Connection>,
+  work: (client: Client) => Promise<T>,
+): Promise<T> => {
+  const client = await connect();
+  let broken: Error | undefined;
+  try {
+    await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
+    const result = await work(client);
+    await client.query('COMMIT');
+    return result;
+  } catch (error) {
+    await client.query('ROLLBACK').catch((failure: Error) => {
+      broken = failure;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+};
+
+/** SERIALIZABLE transactions on connections of a pool, repeated at most `retriesMax` times on a conflict. */
+export const transactions = (
+  connect: () => Promise<Connection>,
+  retriesMax: number,
+  pause: (attempt: number) => Promise<void> = backOff,
+): Pick<Database, 'transaction' | 'retries'> => {
+  let retries = 0;
+  return {
+    retries: () => retries,
+    transaction: async (work) => {
+      for (let attempt = 0; ; attempt++) {
+        try {
+          return await once(connect, work);
+        } catch (error) {
+          if (!RETRYABLE.has(codeOf(error)) || attempt >= retriesMax) throw error;
+          retries++;
+          await pause(attempt);
+        }
+      }
+    },
+  };
+};
+
 /** PGlite as a server on a Unix socket that only this user can open. */
 const startEmbedded = async (folder: string) => {
   const db = await PGlite.create(folder);
   const sockets = mkdtempSync(join(tmpdir(), 'cybermesh-sql-'));
   const path = join(sockets, '.s.PGSQL.5432');
   const server = new PGLiteSocketServer({ db, path, maxConnections: 16 });
-  await server.start();
+  const close = async (): Promise<void> => {
+    await server.stop();
+    await db.close();
+    rmSync(sockets, { recursive: true, force: true });
+  };
+  try {
+    await server.start();
+  } catch (error) {
+    await close();
+    throw error;
+  }
   return {
     pool: { host: sockets, port: 5432, user: 'postgres', database: 'postgres', ssl: false },
-    close: async () => {
-      await server.stop();
-      await db.close();
-      rmSync(sockets, { recursive: true, force: true });
-    },
+    close,
   };
 };
 
@@ -84,40 +140,11 @@ export const openDatabase = async (settings: DatabaseSettings): Promise<Database
     idleTimeoutMillis: 30_000,
     connectionTimeoutMillis: settings.statementTimeoutMs,
     query_timeout: settings.statementTimeoutMs,
+    statement_timeout: settings.statementTimeoutMs,
     application_name: 'cybermesh',
   });
   pool.on('error', settings.onError);
-  let retries = 0;
-
-  const once = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
-    let broken: Error | undefined;
-    try {
-      await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
-      const result = await work(client);
-      await client.query('COMMIT');
-      return result;
-    } catch (error) {
-      await client.query('ROLLBACK').catch((failure: Error) => {
-        broken = failure;
-      });
-      throw error;
-    } finally {
-      client.release(broken);
-    }
-  };
-
-  const transaction = async <T>(work: (client: Client) => Promise<T>): Promise<T> => {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        return await once(work);
-      } catch (error) {
-        if (!RETRYABLE.has(codeOf(error)) || attempt >= settings.retriesMax) throw error;
-        retries++;
-        await backOff(attempt);
-      }
-    }
-  };
+  const { transaction, retries } = transactions(() => pool.connect(), settings.retriesMax);
 
   const query = (text: string, values: readonly unknown[] = []): Promise<pg.QueryResult> =>
     pool.query(text, [...values]);
@@ -131,5 +158,5 @@ export const openDatabase = async (settings: DatabaseSettings): Promise<Database
     await close();
     throw error;
   }
-  return { transaction, query, retries: () => retries, close };
+  return { transaction, query, retries, close };
 };

@@ -2,12 +2,14 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGenesis } from '#native/genesis-file.ts';
+import { roleBook } from '#proto/roles.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { PersistenceConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
-import { type Database, openDatabase } from './database.ts';
+import { type Database, EMBEDDED_FOLDER, openDatabase } from './database.ts';
 import {
   DivergedError,
+  hasAcks,
   newestHeight,
   projectBlocks,
   recordAcks,
@@ -23,7 +25,7 @@ const reasonOf = (error: unknown): string =>
 /** Opens the database. An embedded one that a crash has damaged is made anew: the chain fills it again. */
 const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Database> => {
   const { url } = port.node.database;
-  const folder = join(port.dataDir, 'pglite');
+  const folder = join(port.dataDir, EMBEDDED_FOLDER);
   const settings = {
     url,
     folder,
@@ -48,6 +50,7 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
 
 export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
   const genesis = readGenesis(port.node.genesis);
+  const roles = roleBook(genesis);
   let database: Database | undefined;
 
   const deliver = (message: Self): void => {
@@ -80,7 +83,8 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
         await attempt(async (db) => {
           await recordGenesis(db, genesis);
           const height = await newestHeight(db);
-          return { kind: 'opened', height, validators: validatorIds(genesis) };
+          const validators = validatorIds(genesis);
+          return { kind: 'opened', height, validators, hasAcks: await hasAcks(db) };
         });
       },
       project: (blocks) =>
@@ -100,15 +104,16 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
       },
       acks: async (records) => {
         const places = records.map(({ partition, offset }) => ({ partition, offset }));
+        let refused: number;
         try {
-          await recordAcks(database!, records);
+          refused = await recordAcks(database!, records, roles);
         } catch (error) {
           port.log('warn', 'acknowledgements not written: they stay on the bus', {
             reason: reasonOf(error),
           });
           return deliver({ kind: 'acksFailed' });
         }
-        deliver({ kind: 'acksSaved', places });
+        deliver({ kind: 'acksSaved', places, refused });
       },
     },
     close: async () => {

@@ -6,11 +6,12 @@ import { validatorId } from '#proto/consensus/committee.ts';
 import { blockHash } from '#proto/consensus/header.ts';
 import { configHash, type Genesis } from '#proto/genesis.ts';
 import { canonicalJson } from '#proto/json.ts';
+import type { RoleBook } from '#proto/roles.ts';
 import { decodeState, validatorKey } from '#proto/state.ts';
-import { decodeAck } from '#proto/wire/ack.ts';
+import { verifyControl } from '#proto/wire/control.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import type { Client, Database } from './database.ts';
-import { insertsOf, type ProjectedBlock, projectBlock, type Rows } from './rows.ts';
+import { dateOf, insertsOf, type ProjectedBlock, projectBlock, type Rows } from './rows.ts';
 
 /** SQL holds another block at a height than the chain: never overwritten, always said. */
 export class DivergedError extends Error {
@@ -31,23 +32,40 @@ const insert = async (client: Client, rows: Rows): Promise<void> => {
 };
 
 const projectOne = async (client: Client, block: ProjectedBlock): Promise<void> => {
-  const { rows } = await client.query('SELECT block_hash FROM blocks WHERE height = $1', [
-    block.height,
-  ]);
-  const known = rows[0]?.block_hash as Buffer | undefined;
+  const { rows } = await client.query(
+    'SELECT height, block_hash FROM blocks WHERE height BETWEEN $1 AND $2',
+    [block.height - 1, block.height],
+  );
+  const known = rows.find((row) => Number(row.height) === block.height)?.block_hash as
+    | Buffer
+    | undefined;
   if (known !== undefined && hex(known) !== hex(block.hash)) {
     throw new DivergedError(block.height, hex(known), hex(block.hash));
+  }
+  const below = rows.find((row) => Number(row.height) === block.height - 1)?.block_hash as
+    | Buffer
+    | undefined;
+  if (below !== undefined && hex(below) !== hex(block.parentHash)) {
+    throw new DivergedError(block.height - 1, hex(below), hex(block.parentHash));
   }
   for (const table of block.tables) await insert(client, table);
 };
 
-/** One SERIALIZABLE transaction a block, oldest first. Resolves to the newest height in SQL. */
+/** One SERIALIZABLE transaction; resolves to the height. Rejects with DivergedError. */
+export const projectCommitted = async (
+  database: Database,
+  committed: CommittedBlock,
+): Promise<number> => {
+  const block = projectBlock(committed, crypto, hashOf(committed));
+  await database.transaction((client) => projectOne(client, block));
+  return block.height;
+};
+
+/** Oldest first. Resolves to the newest height among them, 0 where there are none. */
 export const projectBlocks = async (database: Database, encoded: Uint8Array): Promise<number> => {
   let height = 0;
   for (const committed of decodeCommittedList(encoded)) {
-    const block = projectBlock(committed, crypto, hashOf(committed));
-    await database.transaction((client) => projectOne(client, block));
-    height = block.height;
+    height = await projectCommitted(database, committed);
   }
   return height;
 };
@@ -58,6 +76,11 @@ const hashOf = (committed: CommittedBlock): Uint8Array =>
 export const newestHeight = async (database: Database): Promise<number> => {
   const { rows } = await database.query('SELECT max(height) AS height FROM blocks');
   return Number(rows[0]?.height ?? 0);
+};
+
+export const hasAcks = async (database: Database): Promise<boolean> => {
+  const { rows } = await database.query('SELECT ack_event_id FROM acks LIMIT 1');
+  return rows.length > 0;
 };
 
 /** The genesis row; a database of another chain is refused by name. */
@@ -105,11 +128,19 @@ export const recordValidator = async (
   );
 };
 
-/** Acknowledgements of enforcers; what does not decode is not ours to judge and is left out. */
+/**
+ * Acknowledgements of registered enforcers. Resolves to how many were left out: what is malformed, forged or of a
+ * stranger is on the bus, but nobody's word.
+ */
 export const recordAcks = async (
   database: Database,
   records: readonly BusRecord[],
-): Promise<void> => {
+  roles: RoleBook,
+): Promise<number> => {
+  const verified = records.flatMap((record) => {
+    const ack = verifyControl('policy-ack', record.value, { crypto, roleOf: roles.roleOf });
+    return ack.ok ? [ack.value] : [];
+  });
   const rows: Rows = {
     table: 'acks',
     columns: [
@@ -122,15 +153,11 @@ export const recordAcks = async (
       'acked_at',
     ],
     key: ['ack_event_id'],
-    rows: records.flatMap((record) => {
-      const decoded = decodeAck(record.value);
-      if (!decoded.ok) return [];
-      const ack = decoded.value;
-      const times = [new Date(ack.appliedAtMs), new Date(ack.ackedAtMs)];
-      return [
-        [ack.ackEventId, ack.policyId, ack.result, ack.reason, ack.errorCode, ...times] as const,
-      ];
+    rows: verified.map((ack) => {
+      const times = [dateOf(ack.appliedAtMs), dateOf(ack.ackedAtMs)] as const;
+      return [ack.ackEventId, ack.policyId, ack.result, ack.reason, ack.errorCode, ...times];
     }),
   };
   if (rows.rows.length > 0) await database.transaction((client) => insert(client, rows));
+  return records.length - verified.length;
 };

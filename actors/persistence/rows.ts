@@ -24,13 +24,16 @@ export type Rows = {
 export type ProjectedBlock = {
   readonly height: number;
   readonly hash: Uint8Array;
+  readonly parentHash: Uint8Array;
   /** In an order that foreign keys allow. */
   readonly tables: readonly Rows[];
 };
 
 const PPM = 1_000_000;
 const MS_PER_S = 1000;
-const at = (ms: number): Date => new Date(ms);
+/** The last moment of year 9999: what JavaScript and SQL both hold, whatever a message claims. */
+const TIME_MAX_MS = 253_402_300_799_999;
+export const dateOf = (ms: number): Date => new Date(Math.min(ms, TIME_MAX_MS));
 const idOf = (crypto: Pick<Crypto, 'sha256'>, text: string): string =>
   uuidOf(crypto.sha256(utf8(text)));
 
@@ -131,7 +134,7 @@ const anomalyRows = (committed: CommittedBlock, txs: readonly Transaction[], c: 
       body.spoofable === true,
       'COMMITTED',
       sqlJson(body),
-      at(event.ts * MS_PER_S),
+      dateOf(event.ts * MS_PER_S),
     ]);
   });
   return {
@@ -215,7 +218,7 @@ const policyRows = (committed: CommittedBlock, c: Context): readonly Rows[] => {
     const target = state.targets.join(' ');
     const ttlS = Math.round((state.expiresMs - state.committedMs) / MS_PER_S);
     const active = state.status === 'active';
-    const times = [at(state.committedMs), at(state.expiresMs)] as const;
+    const times = [dateOf(state.committedMs), dateOf(state.expiresMs)] as const;
     policies.push([
       id,
       c.height,
@@ -262,7 +265,7 @@ export const projectBlock = (
   hash: Uint8Array,
 ): ProjectedBlock => {
   const { header, txs } = blockOf(committed);
-  const c: Context = { crypto, height: header.height, time: at(header.timeMs) };
+  const c: Context = { crypto, height: header.height, time: dateOf(header.timeMs) };
   const block: Rows = {
     table: 'blocks',
     columns: [
@@ -306,6 +309,7 @@ export const projectBlock = (
   return {
     height: header.height,
     hash,
+    parentHash: fromHex(header.parentHash),
     tables: [
       block,
       version,

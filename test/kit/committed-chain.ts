@@ -1,10 +1,15 @@
 /** A chain that a real executor has committed, block by block, in a folder of its own. */
 import { crypto } from '#native/crypto.ts';
 import { fromHex } from '#proto/bytes.ts';
-import { type Block, decodeBlock } from '#proto/consensus/block.ts';
+import { type Block, decodeBlock, encodeBlock } from '#proto/consensus/block.ts';
 import { blockHash, type Header } from '#proto/consensus/header.ts';
 import { leaderOf } from '#proto/consensus/leader.ts';
-import { encodeTransactions, type Transaction } from '#proto/consensus/transaction.ts';
+import {
+  encodeTransactions,
+  payloadBytesOf,
+  type Transaction,
+  txRootOf,
+} from '#proto/consensus/transaction.ts';
 import { type Genesis, genesisCommittee } from '#proto/genesis.ts';
 import { anchorBytes } from './chain.ts';
 import { type ExecutorHost, executorHost, freshFolder } from './executor-host.ts';
@@ -16,8 +21,8 @@ export type CommittedChain = {
   readonly genesis: Genesis;
   /** The encoded list of `CommittedBlock` from this height on, as the executor answers `read`. */
   readonly read: (fromHeight: number, maxBlocks?: number) => Uint8Array;
-  /** Commits one more block. */
-  readonly grow: (txs: readonly Transaction[]) => Block;
+  /** Commits one more block; `repeated` is what a leader adds that no honest one would: known messages. */
+  readonly grow: (txs: readonly Transaction[], repeated?: readonly Transaction[]) => Block;
 };
 
 const build = (
@@ -43,6 +48,19 @@ const build = (
   return block.value;
 };
 
+/** The same block with more transactions, which must change nothing in the state. */
+const withRepeated = (host: ExecutorHost, block: Block, more: readonly Transaction[]): Block => {
+  if (more.length === 0) return block;
+  const txs = [...block.txs, ...more];
+  const txRoot = txRootOf(txs, crypto);
+  const sizes = { txCount: txs.length, payloadBytes: payloadBytesOf(txs) };
+  const repeated = { header: { ...block.header, ...sizes, txRoot }, txs };
+  const hash = fromHex(blockHash(repeated.header, crypto));
+  const done = host.ask({ kind: 'execute', hash, block: encodeBlock(repeated) } as never);
+  if (done?.ok !== true) throw new Error(`the block is refused: ${done?.reason}`);
+  return repeated;
+};
+
 /** Commits one block for each list of transactions. Close the host at the end. */
 export const committedChain = async (
   genesis: Genesis,
@@ -52,8 +70,8 @@ export const committedChain = async (
   const host = await executorHost(folder, genesis);
   const head = host.ask({ kind: 'head' }) as { readonly hash: Uint8Array };
   let parent: Parent = { height: 0, view: 0, timeMs: genesis.timeMs, hash: head.hash };
-  const grow = (txs: readonly Transaction[]): Block => {
-    const block = build(host, genesis, parent, txs);
+  const grow: CommittedChain['grow'] = (txs, repeated = []) => {
+    const block = withRepeated(host, build(host, genesis, parent, txs), repeated);
     const hash = fromHex(blockHash(block.header, crypto));
     parent = { ...block.header, hash };
     const next = build(host, genesis, parent, []);

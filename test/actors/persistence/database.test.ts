@@ -1,0 +1,84 @@
+import pg from 'pg';
+import { expect, test } from 'vitest';
+import { type Connection, transactions } from '#actors/persistence/database.ts';
+
+const conflict = (code: string): pg.DatabaseError => {
+  const error = new pg.DatabaseError('conflict', 0, 'error');
+  error.code = code;
+  return error;
+};
+
+type Script = {
+  /** Of each COMMIT in turn; undefined succeeds. */
+  readonly commits: (Error | undefined)[];
+  readonly rollback?: Error;
+};
+
+/** A pool whose only connection fails as the script says. */
+const poolOf = ({ commits, rollback }: Script) => {
+  const said: string[] = [];
+  const released: (Error | undefined)[] = [];
+  const query = async (text: string) => {
+    said.push(text);
+    const fault = text === 'COMMIT' ? commits.shift() : text === 'ROLLBACK' ? rollback : undefined;
+    if (fault !== undefined) throw fault;
+    return { rows: [] };
+  };
+  const connection = {
+    query,
+    release: (broken?: Error) => released.push(broken),
+  } as unknown as Connection;
+  const pauses: number[] = [];
+  const pool = transactions(
+    async () => connection,
+    3,
+    async (attempt) => void pauses.push(attempt),
+  );
+  return { ...pool, said, released, pauses };
+};
+
+test('a transaction is SERIALIZABLE and gives what its work gives', async () => {
+  const { transaction, said, released } = poolOf({ commits: [] });
+  const result = await transaction(async (client) => {
+    await client.query('SELECT 1');
+    return 7;
+  });
+  expect(result).toBe(7);
+  expect(said).toEqual(['BEGIN ISOLATION LEVEL SERIALIZABLE', 'SELECT 1', 'COMMIT']);
+  expect(released).toEqual([undefined]);
+});
+
+test('two conflicts are repeated, and the third attempt counts', async () => {
+  const { transaction, retries, pauses, said } = poolOf({
+    commits: [conflict('40001'), conflict('40P01')],
+  });
+  let runs = 0;
+  expect(await transaction(async () => ++runs)).toBe(3);
+  expect(retries()).toBe(2);
+  expect(pauses).toEqual([0, 1]);
+  expect(said.filter((text) => text === 'ROLLBACK')).toHaveLength(2);
+});
+
+test('a conflict is not repeated for ever', async () => {
+  const { transaction, retries } = poolOf({ commits: Array(9).fill(conflict('40001')) });
+  await expect(transaction(async () => 1)).rejects.toThrow('conflict');
+  expect(retries()).toBe(3);
+});
+
+test('another error is rolled back and not repeated', async () => {
+  const { transaction, retries, said, released } = poolOf({ commits: [] });
+  const work = transaction(async () => {
+    throw conflict('23505');
+  });
+  await expect(work).rejects.toMatchObject({ code: '23505' });
+  expect(said.at(-1)).toBe('ROLLBACK');
+  expect(retries()).toBe(0);
+  expect(released).toEqual([undefined]);
+});
+
+test('a connection that cannot even roll back is thrown away', async () => {
+  const rollback = new Error('connection lost');
+  const { transaction, released } = poolOf({ commits: [conflict('57P01')], rollback });
+  await expect(transaction(async () => 1)).rejects.toMatchObject({ code: '57P01' });
+  expect(released).toEqual([rollback]);
+});
