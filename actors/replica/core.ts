@@ -22,7 +22,7 @@ import {
   send,
   toAnchor,
 } from './effects.ts';
-import { type Effect, type Event, LIMITS, type Seq } from './machine/events.ts';
+import { type Effect, type Event, LIMITS, type Outcome, type Seq } from './machine/events.ts';
 import { step as advance, init } from './machine/machine.ts';
 import { assembleSyncReply } from './machine/sync-reply.ts';
 import type { Commands, Fx, Self, State, Status } from './messages.ts';
@@ -136,6 +136,12 @@ const built = (state: State, message: Extract<Self, { kind: 'built' }>, fx: Fx, 
   tell(state, { kind: 'built', request, block: block.value, reason: '' }, fx, atMs);
 };
 
+/** What an executor says that has restarted, dropped the fork or is full: no judgement of the block. */
+const TRANSIENT: ReadonlySet<string> = new Set(['unknown-parent', 'unknown-block', 'busy']);
+
+const outcomeOf = ({ ok, reason }: { readonly ok: boolean; readonly reason: string }): Outcome =>
+  ok ? 'ok' : TRANSIENT.has(reason) ? 'unavailable' : 'invalid';
+
 const executed = (
   state: State,
   message: Extract<Self, { kind: 'executed' }>,
@@ -147,7 +153,7 @@ const executed = (
     ? {
         kind: 'executed',
         hash,
-        outcome: result.value.ok ? 'ok' : 'invalid',
+        outcome: outcomeOf(result.value),
         stateRoot: hex(result.value.stateRoot),
         reason: result.value.reason,
       }
@@ -168,9 +174,9 @@ const committed = (
   atMs: number,
 ) => {
   const { hash, result } = message;
-  const ok = result.ok && result.value.ok;
+  const outcome = result.ok ? outcomeOf(result.value) : 'unavailable';
   const reason = result.ok ? result.value.reason : result.error;
-  tell(state, { kind: 'committed', hash, ok, reason }, fx, atMs);
+  tell(state, { kind: 'committed', hash, outcome, reason }, fx, atMs);
 };
 
 const served = (state: State, message: Extract<Self, { kind: 'served' }>, fx: Fx): void => {

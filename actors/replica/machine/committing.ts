@@ -69,7 +69,7 @@ const decide = (state: State, emit: Emit, nodes: readonly Node[], proof: AnchorP
   emit({ kind: 'commit', blocks, proof });
   for (const { hash, block } of nodes) {
     const { height, view, txCount } = block.header;
-    state.deciding.push({ hash, height });
+    state.deciding.push({ hash, block, proof });
     note(emit, { name: 'committed', hash, height, view, txCount });
   }
   state.head = { hash: last.hash, header: last.block.header };
@@ -80,15 +80,15 @@ const decide = (state: State, emit: Emit, nodes: readonly Node[], proof: AnchorP
 export const onCommitted = (
   state: State,
   emit: Emit,
-  event: Extract<Event, { kind: 'committed' }>,
+  { hash, outcome, reason }: Extract<Event, { kind: 'committed' }>,
 ): void => {
-  const expected = state.deciding[0];
-  if (!event.ok) return halt(state, emit, `the executor cannot commit: ${event.reason}`);
-  if (expected?.hash !== event.hash) {
-    return halt(state, emit, `committed out of order: ${event.hash}`);
-  }
-  state.deciding.shift();
-  state.committedHeight = expected.height;
+  const at = state.deciding.findIndex((decided) => decided.hash === hash);
+  const decided = state.deciding[at];
+  if (decided === undefined) return; // confirmed before, together with a later one
+  if (outcome === 'invalid') return halt(state, emit, `the executor cannot commit: ${reason}`);
+  if (outcome === 'unavailable') return loseExecutor(state);
+  state.deciding.splice(0, at + 1);
+  state.committedHeight = decided.block.header.height;
   if (state.deciding.length === 0) emit({ kind: 'count-pending' });
 };
 
@@ -100,13 +100,31 @@ export const onExecuted = (
 ): void => {
   const node = state.nodes.get(event.hash);
   if (node?.execution !== 'running') return;
-  if (event.outcome === 'unavailable') {
-    node.execution = 'waiting';
-    return;
-  }
+  if (event.outcome === 'unavailable') return loseExecutor(state);
   const agrees = event.stateRoot === node.block.header.stateRoot;
   node.execution = event.outcome === 'ok' && agrees ? 'ok' : 'invalid';
   if (node.execution === 'ok') return;
   const reason = event.outcome === 'ok' ? 'state root differs' : event.reason;
   note(emit, { name: 'not-voted', hash: event.hash, reason });
+};
+
+/** Forks live in the executor's memory: one that did not answer may have none of them any more. */
+export const loseExecutor = (state: State): void => {
+  state.executorLost = true;
+  for (const node of state.nodes.values()) {
+    if (node.execution !== 'invalid') node.execution = 'waiting';
+  }
+};
+
+/** In the order in which the executor can do it: what was decided first, then (see tree.ts) the rest upwards. */
+export const retryExecutor = (state: State, emit: Emit): void => {
+  if (!state.executorLost) return;
+  state.executorLost = false;
+  for (const { hash, block } of state.deciding) emit({ kind: 'execute', hash, block });
+  for (const { hash, block, proof } of state.deciding) {
+    emit({ kind: 'commit', blocks: [{ hash, block }], proof });
+  }
+  for (const node of state.nodes.values()) {
+    if (node.execution === 'waiting') node.execution = 'none';
+  }
 };

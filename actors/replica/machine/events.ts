@@ -31,6 +31,12 @@ export type Start = {
   readonly proof: AnchorProof | null;
 };
 
+/**
+ * What a neighbour says of a piece of work. invalid: it is wrong, for good. unavailable: no judgement (a deadline, a full
+ * queue, an executor that has restarted or dropped the fork); everything executed is asked for again.
+ */
+export type Outcome = 'ok' | 'invalid' | 'unavailable';
+
 export type Event =
   | Start
   /** `from` is the validator whose authenticated channel it came by. */
@@ -50,15 +56,15 @@ export type Event =
   | {
       readonly kind: 'executed';
       readonly hash: HashHex;
-      /** unavailable: no judgement (deadline, restart); it is asked for again. */
-      readonly outcome: 'ok' | 'invalid' | 'unavailable';
+      readonly outcome: Outcome;
       readonly stateRoot: HashHex;
       readonly reason: string;
     }
+  /** ok: this block and all before it are durable. invalid: the executor never will commit it. */
   | {
       readonly kind: 'committed';
       readonly hash: HashHex;
-      readonly ok: boolean;
+      readonly outcome: Outcome;
       readonly reason: string;
     };
 
@@ -119,7 +125,10 @@ export type Effect =
   | { readonly kind: 'cancel-timer'; readonly id: TimerId }
   | { readonly kind: 'request-block'; readonly build: BuildRequest }
   | { readonly kind: 'execute'; readonly hash: HashHex; readonly block: Block }
-  /** Oldest first; each is answered by `committed`. The proof anchors the last of them or a descendant. */
+  /**
+   * Oldest first; answered by `committed` for each, or for the last alone. The proof anchors the last of them or a
+   * descendant. After a failure they are executed and committed again: harmless where it was done.
+   */
   | {
       readonly kind: 'commit';
       readonly blocks: readonly IdentifiedBlock[];
@@ -173,7 +182,7 @@ export const LIMITS: Limits = {
   heartbeatsMissedMax: 6,
   fetchRetryMs: 400,
   acceptanceSkewMs: 5_000,
-  syncBlocksMax: 64,
+  syncBlocksMax: 48,
 };
 
 export type Params = {

@@ -25,7 +25,9 @@ const nextPeer = (state: State): HashHex | undefined => {
 };
 
 export const fetchMissing = (state: State, emit: Emit): void => {
-  if (state.batch !== null || state.highQc.view <= state.head.header.view) return stop(state, emit);
+  const isBehind = state.highQc.view > state.head.header.view;
+  const isDigesting = state.batch !== null || state.deciding.length > 0;
+  if (!isBehind || isDigesting) return stop(state, emit);
   const path = pathTo(state, state.highQc.blockHash);
   if (path.kind !== 'gap') return stop(state, emit);
   if (state.fetch?.hash === path.missing) return;

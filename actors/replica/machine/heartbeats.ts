@@ -4,6 +4,7 @@ import { validatorOf } from '#proto/consensus/committee.ts';
 import { type Heartbeat, heartbeatBytes } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
 import { adoptQc, adoptTc, tcIsValid, verifiedQc } from './certificates.ts';
+import { retryExecutor } from './committing.ts';
 import type { Emit } from './events.ts';
 import { note, rejectFrom, type State } from './state.ts';
 
@@ -27,9 +28,7 @@ export const onHeartbeatTimer = (state: State, emit: Emit, atMs: number): void =
   };
   const signature = sign(heartbeatBytes(committee.chainId, unsigned));
   emit({ kind: 'broadcast', message: { ...unsigned, signature } });
-  for (const node of state.nodes.values()) {
-    if (node.execution === 'waiting') node.execution = 'none';
-  }
+  retryExecutor(state, emit);
   if (state.building?.failed === true) state.building = null;
   watchPeers(state, emit, atMs);
 };

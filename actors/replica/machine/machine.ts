@@ -19,10 +19,13 @@
  * timers     One for each id ('view', 'fetch', 'heartbeat'); setting replaces. `timer` carries the view it was set with.
  * request-block  Candidates of the mempool, then executor.build; `built` with the request's number. A null block (with a
  *            reason) is asked for again at the next heartbeat. An empty mempool gives an empty block, not null.
- * execute    executor.execute on a fork of the parent's state; `executed` with outcome ok | invalid (the block's own
- *            fault) | unavailable (no answer: a deadline, a restart), and the root that came out. Parents come first.
- * commit     Each block in turn to executor.commit with encodeAnchor(proof); `committed` for each, in order, when
- *            durable. ok = false halts the replica.
+ * execute    executor.execute on a fork of the parent's state; `executed` with the root that came out and the outcome ok |
+ *            invalid (the block's own fault) | unavailable (a deadline, a restart, a parent that the executor does not
+ *            know). Parents come first. One unavailable, or a block that cannot be built, has everything executed
+ *            above the head asked for again at the next heartbeat: an executor may restart, or drop forks.
+ * commit     Each block in turn to executor.commit with encodeAnchor(proof); `committed` when durable. invalid (it does
+ *            not stand on the head, the proof is none) halts the replica; unavailable (deadline, queue full, block
+ *            unknown after a restart) is retried.
  * count-pending  Emitted after commits: answer with `txs-ready`, the number of admitted transactions that no committed
  *            block includes. Tell `txs-ready` also whenever that number rises from 0, after `start`, and when it is 0
  *            again. A stale number above 0 keeps the view timer running, a missed rise delays a transaction.
@@ -32,8 +35,6 @@
  * evidence   Verified: hand encodeEvidence(evidence) to the mempool as a transaction of kind 'misbehaviour'.
  * halt       Report it and stay down; a restart would break the same invariant again.
  * note       For metrics and logs alone.
- *
- * An executor restart while the machine lives is not survived in place: its forks are gone. Restart both.
  */
 
 import type { Message } from '#proto/consensus/messages.ts';

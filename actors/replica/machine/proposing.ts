@@ -5,6 +5,7 @@ import { blockHash, type Header } from '#proto/consensus/header.ts';
 import type { Message } from '#proto/consensus/messages.ts';
 import { isBusy } from './activity.ts';
 import { maximumOf } from './certificates.ts';
+import { loseExecutor } from './committing.ts';
 import type { BuildRequest, Emit, Event } from './events.ts';
 import type { Ballot } from './rules.ts';
 import {
@@ -66,6 +67,7 @@ export const onBuilt = (
   const { block } = event;
   if (block === null) {
     building.failed = true;
+    loseExecutor(state);
     return note(emit, { name: 'not-built', view: state.view, reason: event.reason });
   }
   if (!isAsRequested(block.header, building.build)) {

@@ -7,12 +7,20 @@ import type { SignedHeader } from '#proto/consensus/evidence.ts';
 import { blockHash, type Header } from '#proto/consensus/header.ts';
 import type { Message } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
-import type { BuildRequest, Emit, Note, Params, Seq, StoredBlock } from './events.ts';
+import type {
+  BuildRequest,
+  Emit,
+  IdentifiedBlock,
+  Note,
+  Params,
+  Seq,
+  StoredBlock,
+} from './events.ts';
 import { type Pacemaker, pacemaker } from './pacemaker.ts';
 import type { DurableRecord, ProposalRecord } from './record.ts';
 import type { Ballot, Rules, Safety } from './rules.ts';
 
-/** waiting: the executor could not say; asked again at the next heartbeat. */
+/** waiting: the executor could not say, or may have lost it; asked again at the next heartbeat. */
 export type Execution = 'none' | 'running' | 'waiting' | 'ok' | 'invalid';
 
 /** An uncommitted block. */
@@ -60,7 +68,8 @@ export type Building = {
   failed: boolean;
 };
 
-export type IdentifiedHeight = { readonly hash: HashHex; readonly height: number };
+/** Decided, and not yet confirmed by the executor. */
+export type Decided = IdentifiedBlock & { readonly proof: AnchorProof };
 
 /** Verified blocks of a peer on their way into the executor; the last is `hash`. */
 export type SyncBatch = { readonly hash: HashHex; readonly proof: AnchorProof };
@@ -89,7 +98,9 @@ export type State = {
   head: { hash: HashHex; header: Header };
   /** Up to here the executor has confirmed; what follows it is on the way there, oldest first. */
   committedHeight: number;
-  readonly deciding: IdentifiedHeight[];
+  readonly deciding: Decided[];
+  /** The executor may have lost what it executed: at the next heartbeat it is asked for again. */
+  executorLost: boolean;
   readonly nodes: Map<HashHex, Node>;
   candidate: Candidate | null;
   building: Building | null;
@@ -150,6 +161,7 @@ export const initialState = (params: Params, rules: Rules): State => {
     head: { hash: genesisHash, header: genesis },
     committedHeight: 0,
     deciding: [],
+    executorLost: false,
     nodes: new Map(),
     candidate: null,
     building: null,

@@ -20,6 +20,7 @@ export const FAULT_KINDS = [
   'isolate',
   'crash',
   'lost-fsync',
+  'executor-restart',
   'skew',
   'slow',
   'forge',
@@ -137,6 +138,14 @@ const lostFsync: Schedule = (simulation, faultsMs) => {
   });
 };
 
+/** The executor alone: its forks are gone, its chain is not; the replica beside it lives on. */
+const executorRestarts: Schedule = ({ nodes, chance, at }, faultsMs) => {
+  for (let number = 0; number < 12; number += 1) {
+    const { ledger } = chance.pick(nodes);
+    at(chance.real() * faultsMs, () => ledger.forks.clear());
+  }
+};
+
 const skew: Schedule = ({ nodes, chance }) => {
   for (const node of nodes) node.skewMs = chance.int(-2_000, 2_000);
 };
@@ -202,6 +211,7 @@ const SCHEDULES: { readonly [K in FaultKind]: Schedule } = {
   isolate,
   crash: crashes,
   'lost-fsync': lostFsync,
+  'executor-restart': executorRestarts,
   skew,
   slow,
   forge,

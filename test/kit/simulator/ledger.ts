@@ -1,11 +1,11 @@
 /** An executor as the machine sees it: forks in memory, a durable chain, state roots that depend on every transaction. */
 
-import type { BuildRequest, IdentifiedBlock } from '#actors/replica/machine/events.ts';
+import type { BuildRequest, IdentifiedBlock, Outcome } from '#actors/replica/machine/events.ts';
 import type { CommittedWithProof } from '#actors/replica/machine/sync-reply.ts';
 import { concat, hex } from '#proto/bytes.ts';
 import type { AnchorProof } from '#proto/consensus/anchor.ts';
 import type { Block } from '#proto/consensus/block.ts';
-import { blockHash, HEADER_VERSION, type Header } from '#proto/consensus/header.ts';
+import { blockHash, HEADER_VERSION, type Header, ZERO_HASH } from '#proto/consensus/header.ts';
 import { type HashHex, hashBytes } from '#proto/consensus/shape.ts';
 import {
   payloadBytesOf,
@@ -98,29 +98,35 @@ export const build = (
   return block;
 };
 
-/** The post-state root, or null where the block is invalid or its parent unknown. */
-export const execute = (own: Ledger, hash: HashHex, block: Block): HashHex | null => {
+/** As the executor does: a parent that it does not know (any more) is no judgement. */
+export const execute = (
+  own: Ledger,
+  hash: HashHex,
+  block: Block,
+): { readonly outcome: Outcome; readonly root: HashHex } => {
   const parentRoot = rootOn(own, block.header.parentHash);
-  if (parentRoot === undefined) return null;
-  if (block.txs.some((tx) => branchHolds(own, block.header.parentHash, idOf(tx)))) return null;
+  if (parentRoot === undefined) return { outcome: 'unavailable', root: ZERO_HASH };
   const root = rootAfter(parentRoot, block.txs);
-  if (root !== block.header.stateRoot) return null;
+  const repeated = block.txs.some((tx) => branchHolds(own, block.header.parentHash, idOf(tx)));
+  if (repeated || root !== block.header.stateRoot) return { outcome: 'invalid', root };
   own.forks.set(hash, { block, root });
-  return root;
+  return { outcome: 'ok', root };
 };
 
 export const commit = (
   own: Ledger,
   { hash, block }: IdentifiedBlock,
   proof: AnchorProof,
-): string => {
-  if (blockHash(headOf(own), crypto) !== block.header.parentHash) return 'not on the head';
-  if (!own.forks.has(hash)) return 'not executed';
+): Outcome => {
+  const done = own.chain[block.header.height - 1]?.block.header;
+  if (done !== undefined) return blockHash(done, crypto) === hash ? 'ok' : 'invalid';
+  if (!own.forks.has(hash)) return 'unavailable';
+  if (blockHash(headOf(own), crypto) !== block.header.parentHash) return 'invalid';
   own.chain.push({ block, proof });
   for (const tx of block.txs) own.included.add(idOf(tx));
   own.forks.delete(hash);
   for (const [other, fork] of own.forks) {
     if (fork.block.header.height <= block.header.height) own.forks.delete(other);
   }
-  return '';
+  return 'ok';
 };

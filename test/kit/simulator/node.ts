@@ -13,7 +13,7 @@ import type { DurableRecord } from '#actors/replica/machine/record.ts';
 import type { Rules } from '#actors/replica/machine/rules.ts';
 import { assembleSyncReply } from '#actors/replica/machine/sync-reply.ts';
 import type { AnchorProof } from '#proto/consensus/anchor.ts';
-import { blockHash, ZERO_HASH } from '#proto/consensus/header.ts';
+import { blockHash } from '#proto/consensus/header.ts';
 import type { Message } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
 import type { Transaction } from '#proto/consensus/transaction.ts';
@@ -222,14 +222,8 @@ const executed = (
   hash: HashHex,
   { block }: Extract<Effect, { kind: 'execute' }>,
 ): void => {
-  const root = execute(node.ledger, hash, block);
-  feed(node, world, {
-    kind: 'executed',
-    hash,
-    outcome: root === null ? 'invalid' : 'ok',
-    stateRoot: root ?? ZERO_HASH,
-    reason: root === null ? 'invalid' : '',
-  });
+  const { outcome, root } = execute(node.ledger, hash, block);
+  feed(node, world, { kind: 'executed', hash, outcome, stateRoot: root, reason: outcome });
 };
 
 const commitNext = (
@@ -242,9 +236,9 @@ const commitNext = (
   if (first === undefined) return;
   // Commits queue behind each other: a constant delay keeps their order.
   afterwards(node, world, COMMIT_MS, () => {
-    const reason = commit(node.ledger, first, proof);
+    const outcome = commit(node.ledger, first, proof);
     for (const tx of first.block.txs) node.mempool.delete(idOf(tx));
-    feed(node, world, { kind: 'committed', hash: first.hash, ok: reason === '', reason });
+    feed(node, world, { kind: 'committed', hash: first.hash, outcome, reason: outcome });
   });
   commitNext(node, world, rest, proof);
 };
