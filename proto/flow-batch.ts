@@ -247,7 +247,8 @@ export const WINDOW = layoutOf({
   entropyPeer: 'f32',
   entropyPort: 'f32',
   entropyLength: 'f32',
-  /** Share 0..1 of the packets that go to topPort, come from topSourcePort. */
+  /** Share 0..1 of the newest packets (of initiators) that are topPeer's, go to topPort, come from topSourcePort. */
+  topPeerShare: 'f32',
   topPortShare: 'f32',
   topSourcePortShare: 'f32',
   topPort: 'u16',

@@ -45,9 +45,16 @@ export type Incidents = {
   readonly open: Map<string, Incident>;
   /** When an address was last part of an incident with a name, capture time, ms. */
   readonly named: Map<string, number>;
+  /** Key of the newest flood of one source, by target. */
+  readonly lone: Map<string, string>;
   begun: number;
 };
-export const newIncidents = (): Incidents => ({ open: new Map(), named: new Map(), begun: 0 });
+export const newIncidents = (): Incidents => ({
+  open: new Map(),
+  named: new Map(),
+  lone: new Map(),
+  begun: 0,
+});
 
 const NAMES_MAX = 16;
 const PORTS_MAX = 64;
@@ -218,6 +225,23 @@ const find = (
   });
 };
 
+/** A flood whose source is not plain for once belongs to the one whose source was. */
+const keysOf = (
+  config: EnsembleConfig,
+  incidents: Incidents,
+  { subject, vote }: Sighting,
+): Keys => {
+  const keys = incidentKeys(vote.threat, subject);
+  if (vote.threat !== 'dos' || subject.kind === 'flow') return keys;
+  const { source, target } = subject;
+  if (source !== '' && target !== '') {
+    keep(incidents.lone, target, keys.own, config.incidentsMax);
+    return keys;
+  }
+  const lone = incidents.lone.get(target);
+  return lone === undefined ? keys : { own: lone, others: keys.others };
+};
+
 /** Adds a sighting; returns the incident when it is to be told (again). */
 export const sight = (
   config: EnsembleConfig,
@@ -232,7 +256,7 @@ export const sight = (
       if (address !== '') keep(incidents.named, address, subject.lastMs, config.incidentsMax);
     }
   }
-  const keys = incidentKeys(vote.threat, subject);
+  const keys = keysOf(config, incidents, sighting);
   const found = find(config, incidents, keys, sighting);
   const key = found ?? keys.own;
   const known = found === undefined ? undefined : incidents.open.get(found);

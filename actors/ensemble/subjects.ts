@@ -101,8 +101,7 @@ export const windowSubject = (view: DataView, row: number): Subject => {
   const protocol = protocolOf(view, row);
   const peers = get.distinctPeers(view, row);
   const peer = address.topPeer(view, row);
-  const share = get.topPeerPackets(view, row) / Math.max(1, get.packets(view, row));
-  const sole = peers === 1 || (peers < 10 && share >= SOLE_SHARE);
+  const sole = peers === 1 || (peers < 10 && get.topPeerShare(view, row) >= SOLE_SHARE);
   const other = sole && !isNobody(peer) ? formatIp(peer) : '';
   const isSource = windowSide(view, row) === 'source';
   return {

@@ -34,11 +34,6 @@ const derived: { readonly [name: string]: WindowStatistic } = {
   synPerHandshake: (view, row) => get.synOnly(view, row) / atLeastOne(get.handshakes(view, row)),
   failedPortsPerPeer: (view, row) =>
     get.failedPairs(view, row) / atLeastOne(get.failedPeers(view, row)),
-  /** Share of the initiated packets that go to (source) or come from (destination) the top peer. */
-  topPeerShare: (view, row) => {
-    const peers = get.distinctPeers(view, row);
-    return peers <= 1 ? 1 : get.topPeerPackets(view, row) / atLeastOne(get.packets(view, row));
-  },
   /** Conversations with a web service that went beyond a SYN. */
   webConnections: (view, row) => {
     if (!WEB_PORTS.has(get.topPort(view, row))) return 0;

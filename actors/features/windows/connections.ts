@@ -34,7 +34,7 @@ export type Turn = {
   refused: boolean;
   /** A completed session was closed: with its initiator's payload and its length in seconds. */
   closed: boolean;
-  /** The initiator reset without having sent payload. */
+  /** The initiator completed the handshake, and reset without having sent payload. */
   probed: boolean;
   /** Nobody has answered so far. */
   unanswered: boolean;
@@ -170,8 +170,8 @@ const onTcp = (table: Connections, at: number, p: Segment): void => {
   if ((flags & TCP_FLAG.rst) !== 0) {
     if (state === STATE.closed) return;
     if (turn.fromInitiator) {
-      const silent = (table.bytes[at] ?? 0) === 0;
-      turn.probed = silent && (state === STATE.answered || state === STATE.complete);
+      // Before its handshake is complete, a reset proves nothing: whoever owns a forged address sends it, too.
+      turn.probed = state === STATE.complete && (table.bytes[at] ?? 0) === 0;
       turn.closed = state === STATE.complete;
     } else {
       turn.refused = state === STATE.begun;

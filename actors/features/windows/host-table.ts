@@ -17,8 +17,8 @@ export type HostTable = {
   evicted: number;
 };
 
-/** Touches before an address is remembered in full: a packet that begins something touches twice. */
-const PROMOTED_AT = 5;
+/** Packets before an address is remembered in full. */
+const PROMOTED_AT = 3;
 const CANDIDATES_PER_HOST = 4;
 const NEIGHBOURS = 8;
 
@@ -69,8 +69,13 @@ const freePlace = (table: HostTable): number => {
   return lightest;
 };
 
-/** The host of a key, or undefined while it is a candidate. `address` is copied when it gets a place. */
-export const touch = (table: HostTable, key: HostKey, address: Uint8Array): Host | undefined => {
+/** The host of a key, or undefined while it is a candidate. Its address stands at `offset` of `view`. */
+export const touch = (
+  table: HostTable,
+  key: HostKey,
+  view: DataView,
+  offset: number,
+): Host | undefined => {
   const at = table.hosts.get(key);
   if (at !== undefined) return table.places[at];
   const seen = (table.candidates.get(key) ?? 0) + 1;
@@ -91,7 +96,7 @@ export const touch = (table: HostTable, key: HostKey, address: Uint8Array): Host
     table.hosts.delete(old);
     table.evicted += 1;
   }
-  recycle(host, address);
+  recycle(host, view, offset);
   table.keys[place] = key;
   table.hosts.set(key, place);
   return host;

@@ -93,6 +93,9 @@ export type Host = {
   /** Packets of the last spans: who weighs least gives way. */
   weight: number;
   dirty: boolean;
+  /** Where the counters of the packet in hand are; -1 = that span is over. */
+  fineAt: number;
+  coarseAt: number;
 };
 
 const newRing = (buckets: number): Ring => ({
@@ -126,11 +129,13 @@ export const newHost = (): Host => ({
   burstNext: 0,
   weight: 0,
   dirty: false,
+  fineAt: -1,
+  coarseAt: -1,
 });
 
 /** Makes a used host new for another address. */
-export const recycle = (host: Host, address: Uint8Array): void => {
-  host.address.set(address);
+export const recycle = (host: Host, view: DataView, offset: number): void => {
+  for (let i = 0; i < 16; i += 1) host.address[i] = view.getUint8(offset + i);
   host.fine.stamps.fill(-1);
   host.coarse.stamps.fill(-1);
   for (const slots of [host.peers, host.ports, host.failedPairs]) slots.fill(0);

@@ -71,29 +71,29 @@ const factsOf = (
   };
 };
 
-const count = (windows: Windows, host: Host, facts: Facts, second: number): void => {
+const count = (host: Host, facts: Facts, second: number): void => {
   const { protocol, packets } = facts;
-  plus(windows, host, C.flows);
-  plus(windows, host, C.packets, packets);
-  plus(windows, host, C.bytes, facts.bytes);
-  plus(windows, host, C.payloadBytes, facts.payloadBytes);
+  plus(host, C.flows);
+  plus(host, C.packets, packets);
+  plus(host, C.bytes, facts.bytes);
+  plus(host, C.payloadBytes, facts.payloadBytes);
   if (protocol === TCP) {
-    plus(windows, host, C.tcpPackets, packets);
-    plus(windows, host, C.synOnly, facts.syn);
-    plus(windows, host, C.rst, facts.rst);
+    plus(host, C.tcpPackets, packets);
+    plus(host, C.synOnly, facts.syn);
+    plus(host, C.rst, facts.rst);
   } else if (protocol === UDP) {
-    plus(windows, host, C.udpPackets, packets);
-    plus(windows, host, C.udpBytes, facts.bytes);
-  } else if (protocol === ICMP || protocol === ICMP6) plus(windows, host, C.icmpPackets, packets);
-  else plus(windows, host, C.otherPackets, packets);
-  if (facts.complete) plus(windows, host, C.handshakes);
-  if (facts.unanswered) plus(windows, host, C.unansweredUdp, packets);
+    plus(host, C.udpPackets, packets);
+    plus(host, C.udpBytes, facts.bytes);
+  } else if (protocol === ICMP || protocol === ICMP6) plus(host, C.icmpPackets, packets);
+  else plus(host, C.otherPackets, packets);
+  if (facts.complete) plus(host, C.handshakes);
+  if (facts.unanswered) plus(host, C.unansweredUdp, packets);
   if (facts.reflected) {
-    plus(windows, host, C.reflectedPackets, packets);
-    plus(windows, host, C.reflectedBytes, facts.bytes);
+    plus(host, C.reflectedPackets, packets);
+    plus(host, C.reflectedBytes, facts.bytes);
   }
   if (facts.login) {
-    plus(windows, host, C.authSessions);
+    plus(host, C.authSessions);
     host.authPort = facts.port;
   }
   const bin = HISTOGRAM_BINS + (mix(facts.port) & (HISTOGRAM_BINS - 1));
@@ -130,11 +130,11 @@ export const observeFlow = (
   const source = address.source(columns, row);
   const destination = address.destination(columns, row);
   const peerHash = hashAddress(columns, base + offset.destination);
-  const group = isGroup(destination);
+  const group = isGroup(columns, base + offset.destination);
   const from = keyOf(columns, base + offset.source);
-  const beginner = open(windows, 'source', from, source, timeUs);
+  const beginner = open(windows, 'source', from, columns, base + offset.source, timeUs);
   if (beginner !== undefined) {
-    count(windows, beginner, facts, second);
+    count(beginner, facts, second);
     countPeer(beginner, destination, peerHash, second);
     if (facts.failed && !group) {
       markFailure(beginner, peerHash, mix(facts.port), facts.protocol === TCP, second);
@@ -143,9 +143,9 @@ export const observeFlow = (
   }
   if (group) return;
   const to = keyOf(columns, base + offset.destination);
-  const target = open(windows, 'destination', to, destination, timeUs);
+  const target = open(windows, 'destination', to, columns, base + offset.destination, timeUs);
   if (target === undefined) return;
-  count(windows, target, facts, second);
+  count(target, facts, second);
   countPeer(target, source, hashAddress(columns, base + offset.source), second);
   burst(windows, 'destination', target);
 };

@@ -13,36 +13,41 @@ const ICMP6 = 58;
 const DHCP_SERVER = 67;
 
 /** Where DHCP requests are counted, whoever they were sent to: the pool behind them is one. */
-export const BROADCAST = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255);
+const BROADCAST = new DataView(
+  Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255).buffer,
+);
 const BROADCAST_KEY = -1;
 
-/** 224.0.0.0/4, 255.255.255.255 and ff00::/8 are nobody's victims. */
-export const isGroup = (address: Uint8Array): boolean => {
-  if (address[0] === 0xff) return true;
-  return address[0] === 0 && address[10] === 0xff && (address[12] ?? 0) >= 224;
+const V4_MAPPED = 0xffff;
+
+/** 224.0.0.0/3 and ff00::/8 are nobody's victims. */
+export const isGroup = (view: DataView, offset: number): boolean => {
+  if (view.getUint8(offset) === 0xff) return true;
+  const isV4 = view.getUint8(offset) === 0 && view.getUint16(offset + 10) === V4_MAPPED;
+  return isV4 && view.getUint8(offset + 12) >= 224;
 };
 
-const countVolume = (windows: Windows, host: Host, view: DataView, row: number): void => {
+const countVolume = (host: Host, view: DataView, row: number): void => {
   const { get } = PACKET;
   const protocol = get.protocol(view, row);
   const bytes = get.ipBytes(view, row);
-  plus(windows, host, C.packets);
-  plus(windows, host, C.bytes, bytes);
-  plus(windows, host, C.payloadBytes, get.payloadBytes(view, row));
+  plus(host, C.packets);
+  plus(host, C.bytes, bytes);
+  plus(host, C.payloadBytes, get.payloadBytes(view, row));
   if (protocol === TCP) {
     const flags = get.tcpFlags(view, row);
-    plus(windows, host, C.tcpPackets);
-    if ((flags & TCP_FLAG.fin) !== 0) plus(windows, host, C.fin);
-    if ((flags & (TCP_FLAG.syn | TCP_FLAG.ack)) === TCP_FLAG.syn) plus(windows, host, C.synOnly);
+    plus(host, C.tcpPackets);
+    if ((flags & TCP_FLAG.fin) !== 0) plus(host, C.fin);
+    if ((flags & (TCP_FLAG.syn | TCP_FLAG.ack)) === TCP_FLAG.syn) plus(host, C.synOnly);
   } else if (protocol === UDP) {
-    plus(windows, host, C.udpPackets);
-    plus(windows, host, C.udpBytes, bytes);
+    plus(host, C.udpPackets);
+    plus(host, C.udpBytes, bytes);
   } else if (protocol !== ICMP && protocol !== ICMP6) {
-    plus(windows, host, C.otherPackets);
+    plus(host, C.otherPackets);
   }
   if ((get.marks(view, row) & PACKET_MARK.laterFragment) !== 0) {
-    plus(windows, host, C.fragments);
-    plus(windows, host, C.reflectedBytes, bytes);
+    plus(host, C.fragments);
+    plus(host, C.reflectedBytes, bytes);
   }
   const length = 2 * HISTOGRAM_BINS + Math.min(HISTOGRAM_BINS - 1, bytes >>> 6);
   host.bins[length] = (host.bins[length] ?? 0) + 1;
@@ -65,46 +70,49 @@ const countUnasked = (
   const { get } = PACKET;
   const protocol = get.protocol(view, row);
   if (protocol === UDP && turn.unanswered) {
-    plus(windows, host, C.unansweredUdp);
+    plus(host, C.unansweredUdp);
     if (isReflection(windows)) {
-      plus(windows, host, C.reflectedPackets);
-      plus(windows, host, C.reflectedBytes, get.ipBytes(view, row));
+      plus(host, C.reflectedPackets);
+      plus(host, C.reflectedBytes, get.ipBytes(view, row));
     }
-  } else if (protocol === ICMP || protocol === ICMP6) plus(windows, host, C.icmpPackets);
+  } else if (protocol === ICMP || protocol === ICMP6) plus(host, C.icmpPackets);
 };
 
-/** Who talks to whom, and where: only of packets of the initiator. */
+/** Who talks to whom, and where: only of packets of the initiator. The peer's address is at `peerAt`. */
 const countPeer = (
   windows: Windows,
   host: Host,
   view: DataView,
-  row: number,
-  peer: Uint8Array,
+  peerAt: number,
   peerHash: number,
 ): void => {
-  const port = PACKET.get.destinationPort(view, row);
-  const second = windows.segment.second;
+  const { second, sourcePort, destinationPort } = windows.segment;
+  const portHash = mix(destinationPort);
   mark(host.peers, peerHash, second);
-  mark(host.ports, mix(port), second);
+  mark(host.ports, portHash, second);
   const peerBin = peerHash & (HISTOGRAM_BINS - 1);
-  const portBin = HISTOGRAM_BINS + (mix(port) & (HISTOGRAM_BINS - 1));
+  const portBin = HISTOGRAM_BINS + (portHash & (HISTOGRAM_BINS - 1));
   host.bins[peerBin] = (host.bins[peerBin] ?? 0) + 1;
   host.bins[portBin] = (host.bins[portBin] ?? 0) + 1;
-  add(host.topPorts, port);
-  add(host.topSourcePorts, PACKET.get.sourcePort(view, row));
-  const at = add(host.topPeers, peerHash);
-  if (at >= 0) host.topPeerAddresses.set(peer, at * 16);
+  add(host.topPorts, destinationPort);
+  add(host.topSourcePorts, sourcePort);
+  const place = add(host.topPeers, peerHash);
+  // A weight of exactly 1 has just come.
+  if (place < 0 || host.topPeers.weights[place] !== 1) return;
+  for (let i = 0; i < 16; i += 1) {
+    host.topPeerAddresses[place * 16 + i] = view.getUint8(peerAt + i);
+  }
 };
 
 /** What the packet did to its conversation, for the side that began it or that it was begun towards. */
 const countTurn = (windows: Windows, host: Host, turn: Turn, servicePort: number): void => {
   const { settings } = windows;
   const rst = !turn.fromInitiator && (windows.segment.tcpFlags & TCP_FLAG.rst) !== 0;
-  if (turn.began) plus(windows, host, C.flows);
-  if (turn.answered && windows.segment.protocol === TCP) plus(windows, host, C.synAck);
-  if (rst && windows.segment.protocol === TCP) plus(windows, host, C.rst);
-  if (turn.completed) plus(windows, host, C.handshakes);
-  if (turn.probed) plus(windows, host, C.probes);
+  if (turn.began) plus(host, C.flows);
+  if (turn.answered && windows.segment.protocol === TCP) plus(host, C.synAck);
+  if (rst && windows.segment.protocol === TCP) plus(host, C.rst);
+  if (turn.completed) plus(host, C.handshakes);
+  if (turn.probed) plus(host, C.probes);
   const login =
     turn.closed &&
     turn.initiatorBytes > 0 &&
@@ -112,7 +120,7 @@ const countTurn = (windows: Windows, host: Host, turn: Turn, servicePort: number
     turn.seconds <= settings.authSessionSecondsMax &&
     windows.authPorts.has(servicePort);
   if (login) {
-    plus(windows, host, C.authSessions);
+    plus(host, C.authSessions);
     host.authPort = servicePort;
   }
 };
@@ -135,15 +143,11 @@ const countFailure = (
   }
 };
 
-type Ends = {
-  readonly from: HostKey;
-  readonly to: HostKey;
-  readonly source: Uint8Array;
-  readonly destination: Uint8Array;
-  readonly timeUs: number;
-};
+/** The two ends of the packet in hand: keys, and where their addresses stand in its record. */
+type Ends = { readonly from: HostKey; readonly to: HostKey; readonly timeUs: number };
+const { source: SOURCE_AT, destination: DESTINATION_AT } = PACKET.offset;
 
-const segmentOf = (windows: Windows, view: DataView, row: number, ends: Ends): void => {
+const segmentOf = (windows: Windows, view: DataView, row: number, timeUs: number): void => {
   const { get, offset, size } = PACKET;
   const p = windows.segment;
   const base = row * size;
@@ -158,7 +162,7 @@ const segmentOf = (windows: Windows, view: DataView, row: number, ends: Ends): v
   p.payloadBytes = get.payloadBytes(view, row);
   const type = get.icmpType(view, row);
   p.echoRequest = p.protocol === ICMP ? type === 8 : p.protocol === ICMP6 && type === 128;
-  p.second = Math.floor(ends.timeUs / 1e6);
+  p.second = Math.floor(timeUs / 1e6);
 };
 
 /** An ICMP message about another packet (unreachable, time exceeded, redirect) begins nothing. */
@@ -168,83 +172,95 @@ const isReport = (windows: Windows, type: number): boolean => {
   return protocol === ICMP6 && type !== 128 && type !== 129;
 };
 
-const onConversation = (
+/** The host that began the conversation, and the one that it was begun towards. */
+type Parties = { readonly beginner: Host | undefined; readonly target: Host | undefined };
+
+const countParties = (
   windows: Windows,
   view: DataView,
   row: number,
-  ends: Ends,
+  { beginner, target }: Parties,
   turn: Turn,
 ): void => {
   const p = windows.segment;
   const ahead = turn.fromInitiator;
-  const eventful =
-    turn.began || turn.answered || turn.completed || turn.refused || turn.closed || turn.probed;
-  if (!ahead && !eventful) return;
   const port = ahead ? p.destinationPort : p.sourcePort;
   const peerHash = ahead ? p.destinationHash : p.sourceHash;
-  const initiator = ahead ? ends.source : ends.destination;
-  const responder = ahead ? ends.destination : ends.source;
-  const initiatorKey = ahead ? ends.from : ends.to;
-  const responderKey = ahead ? ends.to : ends.from;
-  const group = isGroup(responder);
-  const beginner = open(windows, 'source', initiatorKey, initiator, ends.timeUs);
+  const base = row * PACKET.size;
+  const responderAt = base + (ahead ? DESTINATION_AT : SOURCE_AT);
+  const group = isGroup(view, responderAt);
   if (beginner !== undefined) {
     countTurn(windows, beginner, turn, port);
     if (!group) countFailure(windows, beginner, turn, peerHash, port);
     if (ahead) {
-      countPeer(windows, beginner, view, row, responder, peerHash);
+      countPeer(windows, beginner, view, responderAt, peerHash);
       if (!group) countUnasked(windows, beginner, view, row, turn);
     }
   }
-  if (group) return;
-  const target = open(windows, 'destination', responderKey, responder, ends.timeUs);
   if (target === undefined) return;
   countTurn(windows, target, turn, port);
   if (ahead) {
-    countPeer(windows, target, view, row, initiator, p.sourceHash);
+    countPeer(windows, target, view, base + SOURCE_AT, p.sourceHash);
     countUnasked(windows, target, view, row, turn);
   }
 };
 
-const onDhcp = (windows: Windows, view: DataView, row: number, ends: Ends, turn: Turn): void => {
-  const pool = open(windows, 'destination', BROADCAST_KEY, BROADCAST, ends.timeUs);
+const isEventful = (turn: Turn): boolean =>
+  turn.began || turn.answered || turn.completed || turn.refused || turn.closed || turn.probed;
+
+/** A packet of the responder speaks of a conversation that counts for the other side. */
+const onAnswer = (windows: Windows, view: DataView, row: number, ends: Ends, turn: Turn): void => {
+  if (!isEventful(turn)) return;
+  const base = row * PACKET.size;
+  const { from, to, timeUs } = ends;
+  const beginner = open(windows, 'source', to, view, base + DESTINATION_AT, timeUs);
+  const target = isGroup(view, base + SOURCE_AT)
+    ? undefined
+    : open(windows, 'destination', from, view, base + SOURCE_AT, timeUs);
+  countParties(windows, view, row, { beginner, target }, turn);
+};
+
+const onDhcp = (
+  windows: Windows,
+  view: DataView,
+  row: number,
+  timeUs: number,
+  turn: Turn,
+): void => {
+  const pool = open(windows, 'destination', BROADCAST_KEY, BROADCAST, 0, timeUs);
   if (pool === undefined) return;
-  countVolume(windows, pool, view, row);
+  countVolume(pool, view, row);
   countTurn(windows, pool, turn, DHCP_SERVER);
-  countPeer(windows, pool, view, row, ends.source, windows.segment.sourceHash);
+  const clientAt = row * PACKET.size + SOURCE_AT;
+  countPeer(windows, pool, view, clientAt, windows.segment.sourceHash);
   burst(windows, 'destination', pool);
 };
 
 /** Adds packet `row` of `view` (PACKET records, in the order of the source). */
 export const observePacket = (windows: Windows, view: DataView, row: number): void => {
-  const { get, address, offset, size } = PACKET;
+  const { get } = PACKET;
   const timeUs = get.timeUs(view, row);
   if (!advance(windows, timeUs)) return;
-  const base = row * size;
-  const ends: Ends = {
-    from: keyOf(view, base + offset.source),
-    to: keyOf(view, base + offset.destination),
-    source: address.source(view, row),
-    destination: address.destination(view, row),
-    timeUs,
-  };
-  segmentOf(windows, view, row, ends);
+  const base = row * PACKET.size;
+  const from = keyOf(view, base + SOURCE_AT);
+  const to = keyOf(view, base + DESTINATION_AT);
+  const sender = open(windows, 'source', from, view, base + SOURCE_AT, timeUs);
+  const receiver = isGroup(view, base + DESTINATION_AT)
+    ? undefined
+    : open(windows, 'destination', to, view, base + DESTINATION_AT, timeUs);
+  if (sender !== undefined) countVolume(sender, view, row);
+  if (receiver !== undefined) countVolume(receiver, view, row);
+  segmentOf(windows, view, row, timeUs);
   const fragment = (get.marks(view, row) & PACKET_MARK.laterFragment) !== 0;
   if (!fragment && !isReport(windows, get.icmpType(view, row))) {
     const turn = follow(windows.connections, windows.segment);
-    onConversation(windows, view, row, ends, turn);
+    if (turn.fromInitiator) {
+      countParties(windows, view, row, { beginner: sender, target: receiver }, turn);
+    } else onAnswer(windows, view, row, { from, to, timeUs }, turn);
     if (windows.segment.protocol === UDP && windows.segment.destinationPort === DHCP_SERVER) {
-      onDhcp(windows, view, row, ends, turn);
+      onDhcp(windows, view, row, timeUs, turn);
     }
   }
-  const sender = open(windows, 'source', ends.from, ends.source, timeUs);
-  if (sender !== undefined) {
-    countVolume(windows, sender, view, row);
-    burst(windows, 'source', sender);
-  }
-  if (isGroup(ends.destination)) return;
-  const receiver = open(windows, 'destination', ends.to, ends.destination, timeUs);
-  if (receiver === undefined) return;
-  countVolume(windows, receiver, view, row);
-  burst(windows, 'destination', receiver);
+  if (sender !== undefined) burst(windows, 'source', sender);
+  if (receiver !== undefined) burst(windows, 'destination', receiver);
 };

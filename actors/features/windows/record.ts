@@ -35,7 +35,9 @@ const writeHeavy = (view: DataView, row: number, host: Host): void => {
     WINDOW.address
       .topPeer(view, row)
       .set(host.topPeerAddresses.subarray(peer * 16, peer * 16 + 16));
-    set.topPeerPackets(view, row, Math.floor(host.topPeers.weights[peer] ?? 0));
+    const { weights, total } = host.topPeers;
+    set.topPeerPackets(view, row, Math.floor(weights[peer] ?? 0));
+    set.topPeerShare(view, row, share(weights[peer] ?? 0, total));
   }
   const port = heaviest(host.topPorts);
   if (port >= 0) {
@@ -50,6 +52,15 @@ const writeHeavy = (view: DataView, row: number, host: Host): void => {
   }
 };
 
+export type Entropies = { peer: number; port: number; length: number };
+export const newEntropies = (): Entropies => ({ peer: 0, port: 0, length: 0 });
+
+export const entropiesOf = (host: Host, into: Entropies): void => {
+  into.peer = entropyBits(host.bins, 0);
+  into.port = entropyBits(host.bins, HISTOGRAM_BINS);
+  into.length = entropyBits(host.bins, 2 * HISTOGRAM_BINS);
+};
+
 /** `row` of `view` must be zeroed. Spans are in whole seconds, `fromSecond` the first of them. */
 export const writeWindow = (
   view: DataView,
@@ -57,6 +68,7 @@ export const writeWindow = (
   side: WindowSide,
   host: Host,
   sums: Sums,
+  entropies: Entropies,
   spanMs: number,
   fromSecond: number,
 ): void => {
@@ -78,8 +90,8 @@ export const writeWindow = (
     set.failedTcpPorts(view, row, distinct(host.failedTcpPorts, fromSecond));
   }
   set.authPort(view, row, host.authPort);
-  set.entropyPeer(view, row, entropyBits(host.bins, 0));
-  set.entropyPort(view, row, entropyBits(host.bins, HISTOGRAM_BINS));
-  set.entropyLength(view, row, entropyBits(host.bins, 2 * HISTOGRAM_BINS));
+  set.entropyPeer(view, row, entropies.peer);
+  set.entropyPort(view, row, entropies.port);
+  set.entropyLength(view, row, entropies.length);
   writeHeavy(view, row, host);
 };

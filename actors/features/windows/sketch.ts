@@ -58,11 +58,17 @@ export const HISTOGRAM_BINS = 32;
 /** What is left of a histogram's weight a second later: half of it after about 3 s. */
 const KEPT_PER_SECOND = 0.8;
 
+const FORGOTTEN = 1e-6;
+
 /** Ages a histogram by whole seconds. */
 export const age = (bins: Float32Array, seconds: number): void => {
   if (seconds <= 0) return;
   const kept = seconds > 60 ? 0 : KEPT_PER_SECOND ** seconds;
-  for (let i = 0; i < bins.length; i += 1) bins[i] = (bins[i] ?? 0) * kept;
+  for (let i = 0; i < bins.length; i += 1) {
+    const left = (bins[i] ?? 0) * kept;
+    // Denormal numbers are slow, and nothing hangs on them.
+    bins[i] = left < FORGOTTEN ? 0 : left;
+  }
 };
 
 /** Shannon entropy in bits of `HISTOGRAM_BINS` bins from `offset`: 0 (one class) to 5. */

@@ -27,7 +27,7 @@ import {
   newHostTable,
   touch,
 } from './host-table.ts';
-import { writeWindow } from './record.ts';
+import { type Entropies, entropiesOf, newEntropies, writeWindow } from './record.ts';
 import type { WindowSettings } from './settings.ts';
 
 const BURST_FIRST = 32;
@@ -55,9 +55,8 @@ export type Windows = {
   second: number;
   forgotSecond: number;
   lateRun: number;
-  /** Where `open` found the host's counters; -1 = that span is over. */
-  fineAt: number;
-  coarseAt: number;
+  /** Entropies of the host whose records are being made: the same for all its spans. */
+  readonly entropies: Entropies;
 };
 
 const newSegment = (): Segment => ({
@@ -94,8 +93,7 @@ export const createWindows = (settings: WindowSettings): Windows => {
     second: 0,
     forgotSecond: 0,
     lateRun: 0,
-    fineAt: -1,
-    coarseAt: -1,
+    entropies: newEntropies(),
   };
 };
 
@@ -127,7 +125,16 @@ const emitSpan = (
   }
   const row = windows.pendingCount;
   windows.pending.fill(0, row * WINDOW.size, (row + 1) * WINDOW.size);
-  writeWindow(windows.pendingView, row, side, host, windows.sums, spanMs, fromSecond);
+  writeWindow(
+    windows.pendingView,
+    row,
+    side,
+    host,
+    windows.sums,
+    windows.entropies,
+    spanMs,
+    fromSecond,
+  );
   windows.pendingCount += 1;
 };
 
@@ -137,6 +144,7 @@ const emit = (windows: Windows, side: WindowSide, host: Host, early: boolean): v
     (sums.values[C.packets] ?? 0) >= settings.floorPackets ||
     (sums.values[C.flows] ?? 0) >= settings.floorFlows;
   fade(host, second);
+  entropiesOf(host, windows.entropies);
   sumRing(host.fine, second, second, sums);
   if (worth()) emitSpan(windows, side, host, 1_000, second);
   const tenFrom = second - FINE_BUCKETS + 1;
@@ -193,20 +201,24 @@ export const advance = (windows: Windows, timeUs: number): boolean => {
   return true;
 };
 
-/** The host of a packet's address, its counters' places in fineAt and coarseAt; undefined for a stranger. */
+/**
+ * The host of the address at `offset` of `view`, its counters' places found; undefined for a stranger. `plus` adds
+ * to it until it is opened for the next packet.
+ */
 export const open = (
   windows: Windows,
   side: WindowSide,
   key: HostKey,
-  address: Uint8Array,
+  view: DataView,
+  offset: number,
   timeUs: number,
 ): Host | undefined => {
   const table = side === 'source' ? windows.sources : windows.destinations;
-  const host = touch(table, key, address);
+  const host = touch(table, key, view, offset);
   if (host === undefined) return undefined;
   const second = Math.floor(timeUs / 1e6);
-  windows.fineAt = bucketAt(host.fine, second, timeUs);
-  windows.coarseAt = bucketAt(host.coarse, Math.floor(second / COARSE_SECONDS), timeUs);
+  host.fineAt = bucketAt(host.fine, second, timeUs);
+  host.coarseAt = bucketAt(host.coarse, Math.floor(second / COARSE_SECONDS), timeUs);
   if (second > host.lastSecond) host.lastSecond = second;
   if (!host.dirty) {
     host.dirty = true;
@@ -220,10 +232,10 @@ const plusRing = (ring: Ring, at: number, counter: number, amount: number): void
   if (at >= 0) ring.values[at + counter] = (ring.values[at + counter] ?? 0) + amount;
 };
 
-/** Adds to a counter of the host that was opened last. */
-export const plus = (windows: Windows, host: Host, counter: number, amount = 1): void => {
-  plusRing(host.fine, windows.fineAt, counter, amount);
-  plusRing(host.coarse, windows.coarseAt, counter, amount);
+/** Adds to a counter of an opened host. */
+export const plus = (host: Host, counter: number, amount = 1): void => {
+  plusRing(host.fine, host.fineAt, counter, amount);
+  plusRing(host.coarse, host.coarseAt, counter, amount);
 };
 
 /** Makes early records when the packets of this second have doubled since the last. */

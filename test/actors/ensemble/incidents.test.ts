@@ -75,6 +75,13 @@ test('a second flood of another kind is not hidden by the first', () => {
   expect(see(incidents, 'ddos', { source: '', packets: 500 })?.number).toBe(2);
 });
 
+test('a flood of one source stays one incident when its source is not plain for once', () => {
+  const incidents = newIncidents();
+  see(incidents, 'dos', {});
+  see(incidents, 'dos', { source: '' });
+  expect([...incidents.open.keys()]).toEqual(['dos|192.0.2.1>192.0.2.9']);
+});
+
 test('a flow joins what the windows found', () => {
   const incidents = newIncidents();
   see(incidents, 'ddos', { source: '' });

@@ -86,6 +86,28 @@ test('only the right acknowledgement completes a handshake', () => {
   expect(of(901)).toBeGreaterThanOrEqual(18);
 });
 
+test('only a reset after the handshake is a probe: before it, the owner of a forged address resets, too', () => {
+  const half = (i: number): Packet[] => {
+    const out = { from: A, to: B, fromPort: 4_000 + i, toPort: 80 };
+    const back = { from: B, to: A, fromPort: 80, toPort: 4_000 + i };
+    return [
+      { ...out, atMs: i * 10, flags: SYN },
+      { ...back, atMs: i * 10 + 1, flags: SYN_ACK, sequence: 900 },
+      { ...out, atMs: i * 10 + 3, flags: RST, acknowledgement: 901 },
+    ];
+  };
+  const whole = (i: number): Packet[] => {
+    const [syn, answer, reset] = half(i) as [Packet, Packet, Packet];
+    return [syn, answer, { ...reset, atMs: i * 10 + 2, flags: ACK }, reset];
+  };
+  const probes = (make: (i: number) => Packet[]): number => {
+    const packets = Array.from({ length: 30 }, (_, i) => make(i)).flat();
+    return lastWindow(windowsOf(packets), 'source', A, 10_000).of('probes');
+  };
+  expect(probes(half)).toBe(0);
+  expect(probes(whole)).toBeGreaterThanOrEqual(28);
+});
+
 test('short sessions to a port where one logs in are counted, others are not', () => {
   const at = (port: number): number => {
     const packets = Array.from({ length: 12 }, (_, i) =>
