@@ -5,7 +5,7 @@
 import { unreachable } from '#proto/result.ts';
 import type { Threat } from '#proto/threats.ts';
 import type { EnsembleConfig } from './config.ts';
-import type { Subject } from './subjects.ts';
+import { isProven, type Subject } from './subjects.ts';
 import type { Vote } from './vote.ts';
 
 export type Sighting = {
@@ -29,7 +29,7 @@ export type Incident = {
   readonly ofFlows: Counts;
   flowSightings: number;
   windowSightings: number;
-  /** Sources that completed handshakes in what was sighted: nobody forged them. */
+  /** Sources that what was sighted could not have come from unless they sent it: nobody forged them. */
   readonly proven: Set<string>;
   readonly sources: Map<string, number>;
   readonly targets: Map<string, number>;
@@ -169,7 +169,8 @@ const add = (incident: Incident, { subject, vote, severity }: Sighting): void =>
     addWindow(incident, subject);
   }
   addName(incident.sources, subject.source);
-  if (!subject.spoofable && incident.proven.size < NAMES_MAX) incident.proven.add(subject.source);
+  if (isProven(vote.threat, subject) && incident.proven.size < NAMES_MAX)
+    incident.proven.add(subject.source);
   addName(incident.targets, subject.target);
   for (const port of subject.ports) if (incident.ports.size < PORTS_MAX) incident.ports.add(port);
   if (vote.confidence >= incident.confidence) {

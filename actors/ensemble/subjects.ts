@@ -12,6 +12,18 @@ import {
 } from '#proto/flow-batch.ts';
 import { formatIp } from '#proto/ip.ts';
 import type { Json } from '#proto/json.ts';
+import { unreachable } from '#proto/result.ts';
+import type { Threat } from '#proto/threats.ts';
+
+/** Of TCP; all 0 for what an attacker can send in anybody's name. */
+export type Proof = {
+  /** Share 0..1 of the conversations whose handshake was completed. */
+  readonly handshakeShare: number;
+  /** Connections completed and reset in silence. */
+  readonly probes: number;
+  /** Finished sessions where one logs in. */
+  readonly authSessions: number;
+};
 
 export type Subject = {
   readonly kind: 'flow' | 'window';
@@ -21,12 +33,39 @@ export type Subject = {
   readonly ports: readonly number[];
   /** tcp, udp, icmp or ''. */
   readonly protocol: string;
-  readonly spoofable: boolean;
+  /** What only a source that hears its target can have done. */
+  readonly proof: Proof;
   readonly firstMs: number;
   readonly lastMs: number;
   readonly flows: number;
   readonly packets: number;
   readonly bytes: number;
+};
+
+const UNPROVEN: Proof = { handshakeShare: 0, probes: 0, authSessions: 0 };
+const PROVEN: Proof = { handshakeShare: 1, probes: 1, authSessions: 1 };
+/** A flood is of completed connections when all but so few are. */
+const HANDSHAKE_SHARE_MIN = 0.9;
+
+/**
+ * Whether what is held against the source shows that nobody forged it. Its other business does not count: who talks
+ * normally with half the net can still be the victim of a scan in its name.
+ */
+export const isProven = (threat: Threat, { proof }: Subject): boolean => {
+  switch (threat) {
+    case 'port_scan':
+      return proof.probes > 0;
+    case 'brute_force':
+      return proof.authSessions > 0;
+    case 'ddos':
+    case 'dos':
+    case 'malware_c2':
+    case 'data_exfil':
+    case 'anomaly':
+      return proof.handshakeShare >= HANDSHAKE_SHARE_MIN;
+    default:
+      return unreachable(threat);
+  }
 };
 
 const PROTOCOLS: { readonly [code: number]: string } = {
@@ -47,8 +86,7 @@ export const flowSubject = (view: DataView, row: number): Subject => {
     target: formatIp(address.destination(view, row)),
     ports: [get.destinationPort(view, row)].filter((port) => port > 0),
     protocol: PROTOCOLS[protocol] ?? '',
-    // Only a TCP handshake proves that the source is where it says.
-    spoofable: flowHandshake(view, row) !== 'complete',
+    proof: flowHandshake(view, row) === 'complete' ? PROVEN : UNPROVEN,
     firstMs: flowFirstMs(view, row),
     lastMs: flowLastMs(view, row),
     flows: 1,
@@ -76,15 +114,14 @@ const protocolOf = (view: DataView, row: number): string => {
   return get.udpPackets(view, row) === most ? 'udp' : 'icmp';
 };
 
-/**
- * Whether the source could be forged. Half of its conversations completed, a finished login or a connection that was
- * completed and reset in silence need a source that hears its target.
- */
-const isSpoofable = (view: DataView, row: number, protocol: string): boolean => {
+const proofOf = (view: DataView, row: number, protocol: string): Proof => {
   const { get } = WINDOW;
-  if (protocol !== 'tcp') return true;
-  const heard = get.handshakes(view, row) * 2 >= Math.max(1, get.flows(view, row));
-  return !(heard || get.authSessions(view, row) > 0 || get.probes(view, row) > 0);
+  if (protocol !== 'tcp') return UNPROVEN;
+  return {
+    handshakeShare: Math.min(1, get.handshakes(view, row) / Math.max(1, get.flows(view, row))),
+    probes: get.probes(view, row),
+    authSessions: get.authSessions(view, row),
+  };
 };
 
 const portsOf = (view: DataView, row: number): number[] => {
@@ -110,7 +147,7 @@ export const windowSubject = (view: DataView, row: number): Subject => {
     target: isSource ? other : own,
     ports: portsOf(view, row),
     protocol,
-    spoofable: isSpoofable(view, row, protocol),
+    proof: proofOf(view, row, protocol),
     firstMs: get.firstMs(view, row),
     lastMs: get.lastMs(view, row),
     flows: get.flows(view, row),

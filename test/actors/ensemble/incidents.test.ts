@@ -8,7 +8,7 @@ import {
   sight,
   soleName,
 } from '#actors/ensemble/incidents.ts';
-import type { Subject } from '#actors/ensemble/subjects.ts';
+import { isProven, type Subject } from '#actors/ensemble/subjects.ts';
 import type { Threat } from '#proto/threats.ts';
 
 const settings = config.parse({ coolDownS: 60, growthFactor: 4 });
@@ -19,7 +19,7 @@ const subject = (over: Partial<Subject> = {}): Subject => ({
   target: '192.0.2.9',
   ports: [80],
   protocol: 'tcp',
-  spoofable: true,
+  proof: { handshakeShare: 0, probes: 0, authSessions: 0 },
   firstMs: 1_000,
   lastMs: 2_000,
   flows: 1,
@@ -150,9 +150,20 @@ test('incidents are bounded, the least recent gives way', () => {
   expect(incidents.open.has('port_scan|s99')).toBe(true);
 });
 
+test('only what is held against a source proves it: its other business does not', () => {
+  const busy = subject({ proof: { handshakeShare: 0.7, probes: 0, authSessions: 2 } });
+  expect(isProven('port_scan', busy)).toBe(false);
+  expect(isProven('dos', busy)).toBe(false);
+  expect(isProven('brute_force', busy)).toBe(true);
+  expect(
+    isProven('port_scan', subject({ proof: { handshakeShare: 0, probes: 1, authSessions: 0 } })),
+  ).toBe(true);
+});
+
 test('a source that completed a handshake in the attack stays proven', () => {
   const incidents = newIncidents();
-  const incident = see(incidents, 'dos', { spoofable: false })!;
-  see(incidents, 'dos', { spoofable: true });
+  const proof = { handshakeShare: 0.95, probes: 0, authSessions: 0 };
+  const incident = see(incidents, 'dos', { proof })!;
+  see(incidents, 'dos', {});
   expect([...incident.proven]).toEqual(['192.0.2.1']);
 });
