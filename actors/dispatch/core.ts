@@ -21,13 +21,16 @@ import type { Commands, Fx, Self, State } from './state.ts';
 import { watch, watched } from './watching.ts';
 
 const RETRY_MS = 200;
+/** The executor reads its whole state at a start and answers after it. */
+const INFORM_DEADLINE_MS = 15_000;
 const READ_WAIT_MS = 10_000;
 const READ_BLOCKS_MAX = 64;
 const READ_BYTES_MAX = 4 << 20;
 const PUBLISH_DEADLINE_MS = 5000;
 const PUBLISH_AGAIN_MS = 500;
 
-const inform = (fx: Fx): void => fx.ask(executor, { kind: 'context' }, { kind: 'informed' }, 2000);
+const inform = (fx: Fx): void =>
+  fx.ask(executor, { kind: 'context' }, { kind: 'informed' }, INFORM_DEADLINE_MS);
 
 const informed = (state: State, message: Extract<Self, { kind: 'informed' }>, fx: Fx): void => {
   if (!message.result.ok) return fx.after(RETRY_MS, { kind: 'inform' }, 'inform');

@@ -18,9 +18,12 @@ import { postReports, signReports } from './reports.ts';
 import { type Commands, chainOf, type Fx, initialState, type Self, type State } from './state.ts';
 
 const INFORM_RETRY_MS = 200;
+/** The executor reads its whole state at a start and answers after it. */
+const INFORM_DEADLINE_MS = 15_000;
 const TICK_MS = 1000;
 
-const inform = (fx: Fx): void => fx.ask(executor, { kind: 'context' }, { kind: 'informed' }, 2000);
+const inform = (fx: Fx): void =>
+  fx.ask(executor, { kind: 'context' }, { kind: 'informed' }, INFORM_DEADLINE_MS);
 
 const informed = (state: State, message: Extract<Self, { kind: 'informed' }>, fx: Fx): void => {
   if (!message.result.ok) return fx.after(INFORM_RETRY_MS, { kind: 'inform' }, 'inform');
