@@ -10,6 +10,7 @@ import { committeeOf } from '#proto/consensus/committee.ts';
 import { genesisHeader, ZERO_HASH } from '#proto/consensus/header.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
 import type { Transaction } from '#proto/consensus/transaction.ts';
+import type { Crypto } from '#proto/crypto.ts';
 import { type FaultKind, scheduleFaults } from './faults.ts';
 import { heap } from './heap.ts';
 import { type Invariants, invariants, type Violation } from './invariants.ts';
@@ -17,7 +18,7 @@ import { idOf } from './ledger.ts';
 import { type Network, network, type Script } from './network.ts';
 import { admit, boot, feed, type SimulatedNode, simulatedNode, type World } from './node.ts';
 import { type Random, random } from './random.ts';
-import { simulatedCrypto as crypto, simulatedKey } from './signatures.ts';
+import { type SimulatedKey, simulatedCrypto, simulatedKey } from './signatures.ts';
 
 export type RunOptions = {
   readonly seed: number;
@@ -36,6 +37,8 @@ export type RunOptions = {
   readonly calmMs?: number;
   readonly transactions?: number;
   readonly eventsMax?: number;
+  /** Keys and their crypto; otherwise a cheap stand-in. */
+  readonly keys?: { readonly pairs: readonly SimulatedKey[]; readonly crypto: Crypto };
   /** Judge by this invariant alone, and go on to the end after it is violated. */
   readonly only?: string;
 };
@@ -75,10 +78,14 @@ export type Simulation = {
 
 const START_MS = 1_700_000_000_000;
 const TRACE_MAX = 2_000;
+/** How long the calm lasts at a time: it ends when all is committed and at rest. */
+const SETTLE_MS = 5_000;
 const CHAIN = 'simulated';
 
 const paramsOf = (options: RunOptions): { readonly params: Params[]; readonly rules: Rules } => {
-  const keys = Array.from({ length: options.n }, (_, index) => simulatedKey(index));
+  const keys =
+    options.keys?.pairs ?? Array.from({ length: options.n }, (_, index) => simulatedKey(index));
+  const crypto = options.keys?.crypto ?? simulatedCrypto;
   const members = keys.map(({ publicKey }, index) => ({
     name: `v${index + 1}`,
     publicKey,
@@ -250,7 +257,14 @@ export const run = (options: RunOptions): RunResult => {
   });
   const isOver = (): boolean =>
     (judge.violation() !== undefined && !options.only) || stats.events >= eventsMax;
-  simulation.runUntil(faultsMs + calmMs, isOver);
+  const settled = (): boolean => isSilent(simulation) && liveness(simulation) === undefined;
+  simulation.runUntil(faultsMs + SETTLE_MS, isOver);
+  for (let spent = SETTLE_MS; spent < calmMs && !settled() && !isOver(); spent += SETTLE_MS) {
+    simulation.runUntil(faultsMs + spent + SETTLE_MS, isOver);
+  }
+  const views = nodes.map((node) => node.machine.view);
+  if (settled()) simulation.runUntil(world.nowMs() - START_MS + SETTLE_MS, isOver);
+  const isAtRest = nodes.every((node, index) => node.machine.view === views[index]);
   let violation = judge.violation();
   const late = violation === undefined && !options.only ? liveness(simulation) : undefined;
   if (late !== undefined)
@@ -267,7 +281,7 @@ export const run = (options: RunOptions): RunResult => {
       crashes: simulation.crashes,
       simulatedMs: world.nowMs() - START_MS,
       evidence: judge.evidence,
-      silent: isSilent(simulation),
+      silent: isSilent(simulation) && isAtRest,
     },
   };
 };

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Effect, Start } from '#actors/replica/machine/events.ts';
+import { init, step } from '#actors/replica/machine/machine.ts';
 import { recordOf } from '#actors/replica/machine/state.ts';
 import type { Message } from '#proto/consensus/messages.ts';
 import {
@@ -20,6 +22,7 @@ import {
   proposalOf,
   selfKey,
   solo,
+  soloParams,
   votesIn,
 } from '#test/kit/simulator/solo.ts';
 
@@ -96,10 +99,11 @@ test('a block no later than its parent is refused', () => {
 
 test('a proposal of another than the leader, or by way of another, is refused', () => {
   const machine = solo();
-  const wrong = blockOn(genesis, [], { ...timely, proposerId: idOfKey(others[2]) });
-  machine.hear(others[2], proposalOf(wrong, genesisQc, null));
-  machine.hear(others[1], first);
-  expect(machine.state.nodes.size).toBe(leader1 === others[1] ? 1 : 0);
+  const stranger = others.filter((key) => key !== leader1)[0] ?? selfKey;
+  const wrong = blockOn(genesis, [], { ...timely, proposerId: idOfKey(stranger) });
+  machine.hear(stranger, proposalOf(wrong, genesisQc, null));
+  machine.hear(stranger, first);
+  expect(machine.state.nodes.size).toBe(0);
 });
 
 test('one vote a view, whichever of two proposals comes first; the leader is convicted', () => {
@@ -259,16 +263,32 @@ test('an empty block is not proposed when nothing waits for it', () => {
   expect(ofKind(built, 'cancel-timer').map(({ id }) => id)).toEqual(['view']);
 });
 
-test('a lost safety record is not survived', () => {
-  const machine = solo();
-  const state = machine.state;
-  expect(state.halted).toBeNull();
-  const effects: string[] = [];
-  const fresh = solo();
-  fresh.feed({ kind: 'start', durable: null, blocks: [], head: genesis, proof: null });
-  expect(fresh.state.halted).toContain('started twice');
-  effects.push(String(fresh.feed({ kind: 'txs-ready', count: 1 }).length));
-  expect(effects).toEqual(['0']);
+const starting = (start: Omit<Start, 'kind' | 'blocks'>): string => {
+  const state = init(soloParams);
+  const effects: Effect[] = [];
+  const event: Start = { kind: 'start', blocks: [], ...start };
+  step(state, event, (effect) => effects.push(effect), NOW_MS);
+  expect(ofKind(effects, 'halt').map(({ reason }) => reason)).toEqual(
+    state.halted === null ? [] : [state.halted],
+  );
+  return state.halted ?? 'runs';
+};
+
+test('a chain without its safety record is not served: the record was lost', () => {
+  const proof = {
+    anchor: b1.header,
+    anchorQc: qc1,
+    next: b2.header,
+    nextQc: qcBy(others, b2.header),
+  };
+  expect(starting({ durable: null, head: genesis, proof: null })).toBe('runs');
+  expect(starting({ durable: null, head: b1.header, proof })).toContain('record is lost');
+  const durable = recordOf(solo().state);
+  expect(starting({ durable, head: b1.header, proof })).toBe('runs');
+  const foreign = { ...durable, chainId: 'another' };
+  expect(starting({ durable: foreign, head: genesis, proof: null })).toContain('another chain');
+  const elsewhere = { ...genesis, timeMs: 7 };
+  expect(starting({ durable: null, head: elsewhere, proof: null })).toContain('another genesis');
 });
 
 test('an executor that cannot commit halts the replica, which then says nothing more', () => {
@@ -281,6 +301,26 @@ test('an executor that cannot commit halts the replica, which then says nothing 
   const last = machine.feed({ kind: 'committed', hash, outcome: 'invalid', reason: 'not-on-head' });
   expect(last).toEqual([{ kind: 'halt', reason: 'the executor cannot commit: not-on-head' }]);
   expect(machine.feed({ kind: 'timer', id: 'heartbeat', view: 2 })).toEqual([]);
+});
+
+test('an executor that was restarted executes and commits again, in order', () => {
+  const machine = solo();
+  machine.serve(machine.hear(leader1, first));
+  machine.serve(machine.hear(leaderKey(b2.header), proposalOf(b2, qc1, null)));
+  machine.hear(others[0], vote(others[0], b2.header));
+  machine.hear(others[1], vote(others[1], b2.header));
+  const hash = hashOf(b1.header);
+  machine.feed({ kind: 'committed', hash, outcome: 'unavailable', reason: 'unknown-block' });
+  expect(machine.state.committedHeight).toBe(0);
+  const again = machine.feed({ kind: 'timer', id: 'heartbeat', view: 3 });
+  const work = again.flatMap((effect) => {
+    if (effect.kind === 'execute') return [`execute ${effect.block.header.height}`];
+    return effect.kind === 'commit' ? [`commit ${effect.blocks[0]?.block.header.height}`] : [];
+  });
+  expect(work).toEqual(['execute 1', 'commit 1', 'execute 2']);
+  machine.serve(again);
+  expect(machine.state.committedHeight).toBe(1);
+  expect(machine.state.halted).toBeNull();
 });
 
 test('messages of strangers and of itself are not heard', () => {
