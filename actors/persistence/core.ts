@@ -40,6 +40,7 @@ export type Self =
       readonly id: string;
       readonly result: Answered<typeof executor, 'state'>;
     }
+  | { readonly kind: 'drainTo'; readonly result: Answered<typeof executor, 'head'> }
   | { readonly kind: 'acks'; readonly result: Answered<typeof bus, 'fetch'> }
   | { readonly kind: 'pollAcks' }
   | { readonly kind: 'ackEnds'; readonly result: Answered<typeof bus, 'ends'> }
@@ -71,6 +72,8 @@ export type State = {
   checked: boolean;
   connected: boolean;
   failures: number;
+  /** At a coordinated shutdown: the block after which the projector may end; -1 otherwise. */
+  drainTo: number;
   /** What is to be done again after a pause. */
   pending: 'open' | 'read' | Uint8Array;
 };
@@ -125,6 +128,7 @@ const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx
   state.failures = 0;
   fx.log('info', 'SQL projection open', { height: message.height });
   fx.signal({ kind: 'ready' });
+  if (isDrained(state)) return fx.stop('normal');
   followValidators(state, fx);
   readNext(state, fx);
   if (message.hasAcks) poll(state.acks, fx, { kind: 'acks' });
@@ -169,6 +173,7 @@ const projected = (state: State, message: Extract<Self, { kind: 'projected' }>, 
   state.connected = true;
   state.failures = 0;
   fx.gauge('height', state.height);
+  if (isDrained(state)) return fx.stop('normal');
   fx.gauge('lag', lagOf(state));
   // Once the chain is caught up with, not block by block.
   if (state.height >= state.head) followValidators(state, fx);
@@ -198,10 +203,23 @@ const acksSaved = (
   poll(state.acks, fx, { kind: 'acks' });
 };
 
+const isDrained = ({ drainTo, height }: State): boolean =>
+  drainTo >= 0 && Math.max(0, height) >= drainTo;
+
+/** What the chain holds now still goes into SQL. What comes later, or finds no database, waits in the chain. */
+const drain = (state: State, fx: Fx): void =>
+  fx.ask(state.source, { kind: 'head' }, { kind: 'drainTo' }, STATE_DEADLINE_MS);
+
+const onDrainTo = (state: State, result: Answered<typeof executor, 'head'>, fx: Fx): void => {
+  state.drainTo = result.ok ? result.value.height : 0;
+  if (isDrained(state) || state.failures > 0) fx.stop('normal');
+};
+
 const unavailable = (state: State, reason: string, fx: Fx): void => {
   state.connected = false;
   fx.emit('unavailable', 1);
   fx.log('warn', 'the SQL database is not available; the chain keeps what it misses', { reason });
+  if (state.drainTo >= 0) return fx.stop('normal');
   again(state, fx);
 };
 
@@ -229,6 +247,8 @@ const step = (state: State, message: Self, fx: Fx): void => {
       const { value, height } = result.value;
       return fx.io('validator', { id, value, height });
     }
+    case 'drainTo':
+      return onDrainTo(state, message.result, fx);
     case 'acks':
       return onAcks(state, message.result, fx);
     case 'pollAcks':
@@ -266,8 +286,10 @@ export const core: Core<PersistenceConfig, State, Self, Commands> = {
     checked: false,
     connected: false,
     failures: 0,
+    drainTo: -1,
     pending: 'open',
   }),
   start: (_state, fx) => fx.io('open', null),
   step,
+  drain,
 };

@@ -192,3 +192,46 @@ test('a database without acknowledgements reads them from the start of the topic
   const [fetch] = one.tell({ kind: 'ackEnds', result: ok({ ends: [9, 4], committed: [9, 4] }) });
   expect(fetch?.message).toMatchObject({ kind: 'fetch', positions: [0, 0] });
 });
+
+const drained = (one: Projector) => {
+  const fx = recorder<Self, Commands>();
+  core.drain?.(one.state, fx, 0);
+  return fx.take();
+};
+const head = (height: number): Self => ({
+  kind: 'drainTo',
+  result: ok({ height, hash: BLOCKS, stateRoot: BLOCKS, proof: BLOCKS }),
+});
+const ends = (effects: readonly Recorded[]) => effects.some((one) => one.effect === 'stop');
+
+test('at a shutdown it ends when SQL has all that the chain has by then, and not before', () => {
+  const one = projector();
+  one.tell(opened(0));
+  one.tell(read(5));
+  expect(drained(one)).toMatchObject([{ effect: 'ask', message: { kind: 'head' } }]);
+  expect(ends(one.tell(head(6)))).toBe(false);
+  const next = one.tell(projected(5));
+  expect([ends(next), readsIn(next).length]).toEqual([false, 1]);
+  one.tell(read(6));
+  expect(ends(one.tell(projected(6)))).toBe(true);
+});
+
+test('a shutdown before the database has opened waits for it, unless the chain is empty', () => {
+  const [waiting, empty] = [projector(), projector()];
+  expect(ends(waiting.tell(head(2)))).toBe(false);
+  expect(ends(waiting.tell(opened(2)))).toBe(true);
+  expect(ends(empty.tell(head(0)))).toBe(true);
+});
+
+test('a shutdown waits neither for a database that is away nor for an executor that is', () => {
+  const one = projector();
+  one.tell(opened(0));
+  one.tell({ kind: 'unavailable', reason: 'refused' });
+  expect(ends(one.tell(head(3)))).toBe(true);
+  const other = projector();
+  other.tell(opened(0));
+  other.tell(head(3));
+  expect(ends(other.tell({ kind: 'unavailable', reason: 'refused' }))).toBe(true);
+  const third = projector();
+  expect(ends(third.tell({ kind: 'drainTo', result: err('timeout') }))).toBe(true);
+});
