@@ -21,6 +21,8 @@ export const CHAIN_MIGRATIONS = [
 ];
 
 export type ChainFile = {
+  /** Hash of the genesis that the chain began with, hex; undefined before it has begun. */
+  readonly genesis: () => string | undefined;
   /** Height of the newest block, 0 where there is none. */
   readonly head: () => number;
   /** Oldest first. Throws on a block that does not decode: a damaged file. */
@@ -42,7 +44,11 @@ export const openChainFile = (file: string): ChainFile => {
   const one = store.statement<[string], { readonly value: Uint8Array }>(
     'SELECT value FROM state WHERE key = ?',
   );
+  const fact = store.statement<[string], { readonly value: string }>(
+    'SELECT value FROM chain WHERE name = ?',
+  );
   return {
+    genesis: () => fact.get('genesis')?.value,
     head: () => newest.get()?.height ?? 0,
     blocks: function* () {
       for (const { height, committed } of all.each()) {

@@ -1,5 +1,5 @@
 /** `rebuild-sql`: the SQL projection made anew from the chain, while the node is stopped. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHAIN_FILE } from '#native/chain-file.ts';
 import { readGenesis } from '#native/genesis-file.ts';
@@ -53,8 +53,6 @@ const run = async (topology: TopologyView, force: boolean): Promise<Result<Rebui
   const pinned = await prepareActors(topology, ACTORS_ROOT);
   if (!pinned.ok) return pinned;
   const { url } = topology.database;
-  // The embedded database holds nothing else, and may be what has to be repaired.
-  if (url === 'embedded') rmSync(folder, { recursive: true, force: true });
   const { connectionsMax, statementTimeoutMs, retriesMax } = settings;
   try {
     return ok(

@@ -46,7 +46,11 @@ const backOff = (attempt: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, Math.random() * RETRY_FIRST_MS * 2 ** attempt));
 
 /** A connection of a pool; released with an error it is thrown away. */
-export type Connection = Client & { release(broken?: Error): void };
+export type Connection = Client & {
+  release(broken?: Error): void;
+  on(event: 'error', listener: (error: Error) => void): unknown;
+  off(event: 'error', listener: (error: Error) => void): unknown;
+};
 
 const once = async <T>(
   connect: () => Promise<Connection>,
@@ -54,18 +58,22 @@ const once = async <T>(
 ): Promise<T> => {
   const client = await connect();
   let broken: Error | undefined;
+  // A lost connection is an event besides the failure of the query; unheard it would end the thread.
+  const lost = (error: Error): void => {
+    broken = error;
+  };
+  client.on('error', lost);
   try {
     await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
     const result = await work(client);
     await client.query('COMMIT');
     return result;
   } catch (error) {
-    await client.query('ROLLBACK').catch((failure: Error) => {
-      broken = failure;
-    });
+    await client.query('ROLLBACK').catch(lost);
     throw error;
   } finally {
     client.release(broken);
+    client.off('error', lost);
   }
 };
 

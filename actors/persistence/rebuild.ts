@@ -1,6 +1,9 @@
 /** Makes the SQL projection anew from the chain on disk. The node is stopped; nobody else writes. */
-import { openChainFile } from '#native/chain-file.ts';
-import type { Genesis } from '#proto/genesis.ts';
+import { rmSync } from 'node:fs';
+import { type ChainFile, openChainFile } from '#native/chain-file.ts';
+import { crypto } from '#native/crypto.ts';
+import { hex } from '#proto/bytes.ts';
+import { configHash, type Genesis } from '#proto/genesis.ts';
 import { validatorKey } from '#proto/state.ts';
 import { type Database, openDatabase } from './database.ts';
 import { PROJECTED_TABLES } from './migrations.ts';
@@ -36,45 +39,57 @@ const countRows = async (database: Database): Promise<Rebuilt['tables']> => {
   return Object.fromEntries(counts);
 };
 
-/** SQL holds another chain: a server that is shared by mistake is not emptied without being told to. */
+/** Another chain: a server that is shared by mistake is not emptied without being told to. */
 export class ForeignChainError extends Error {}
 
-const fill = async (database: Database, chainFile: string, genesis: Genesis): Promise<number> => {
-  const chain = openChainFile(chainFile);
-  try {
-    await recordGenesis(database, genesis);
-    let blocks = 0;
-    for (const committed of chain.blocks()) {
-      await projectCommitted(database, committed);
-      blocks += 1;
-    }
-    const height = chain.head();
-    for (const id of validatorIds(genesis)) {
-      const value = chain.state(validatorKey(id));
-      if (value !== undefined) await recordValidator(database, { id, value, height });
-    }
-    return blocks;
-  } finally {
-    chain.close();
+const fill = async (database: Database, chain: ChainFile, genesis: Genesis): Promise<number> => {
+  await recordGenesis(database, genesis);
+  let blocks = 0;
+  for (const committed of chain.blocks()) {
+    await projectCommitted(database, committed);
+    blocks += 1;
   }
+  const height = chain.head();
+  for (const id of validatorIds(genesis)) {
+    const value = chain.state(validatorKey(id));
+    if (value !== undefined) await recordValidator(database, { id, value, height });
+  }
+  return blocks;
 };
 
 export type RebuildSettings = {
   readonly database: Parameters<typeof openDatabase>[0];
   readonly chainFile: string;
   readonly genesis: Genesis;
-  /** Empties a server that holds another chain, too. The embedded database belongs to this node alone. */
+  /** Empties a server that holds another chain, too. */
   readonly force: boolean;
 };
 
 /** Rejects with ForeignChainError, and with whatever the database or the chain's file says. */
 export const rebuild = async (settings: RebuildSettings): Promise<Rebuilt> => {
+  const chain = openChainFile(settings.chainFile);
+  try {
+    const ours = hex(configHash(settings.genesis, crypto));
+    const begun = chain.genesis();
+    if (begun !== undefined && begun !== ours) {
+      throw new ForeignChainError(`${settings.chainFile} belongs to genesis ${begun}, not ${ours}`);
+    }
+    return await rebuildFrom(chain, settings);
+  } finally {
+    chain.close();
+  }
+};
+
+const rebuildFrom = async (chain: ChainFile, settings: RebuildSettings): Promise<Rebuilt> => {
+  const { url, folder } = settings.database;
+  // The embedded database holds nothing but copies, and may be what has to be repaired.
+  if (url === 'embedded') rmSync(folder, { recursive: true, force: true });
   const database = await openDatabase(settings.database);
   try {
     const { genesis } = settings;
     const holds = await chainIn(database);
     const isForeign = holds !== undefined && holds !== genesis.chainId;
-    if (isForeign && !settings.force && settings.database.url !== 'embedded') {
+    if (isForeign && !settings.force) {
       throw new ForeignChainError(
         `the database holds the chain ${holds}, this node's is ${genesis.chainId}; --force empties it`,
       );
@@ -82,7 +97,7 @@ export const rebuild = async (settings: RebuildSettings): Promise<Rebuilt> => {
     // A genesis of the same name may have another hash: its row is made anew as well.
     await empty(database, isForeign);
     await database.query('DELETE FROM genesis');
-    const blocks = await fill(database, settings.chainFile, genesis);
+    const blocks = await fill(database, chain, genesis);
     const { rows } = await database.query('SELECT max(height) AS height FROM blocks');
     const height = Number(rows[0]?.height ?? 0);
     return { height, blocks, tables: await countRows(database) };

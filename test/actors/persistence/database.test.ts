@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { type Connection, transactions } from '#actors/persistence/database.ts';
@@ -24,17 +25,17 @@ const poolOf = ({ commits, rollback }: Script) => {
     if (fault !== undefined) throw fault;
     return { rows: [] };
   };
-  const connection = {
+  const connection = Object.assign(new EventEmitter(), {
     query,
-    release: (broken?: Error) => released.push(broken),
-  } as unknown as Connection;
+    release: (broken?: Error) => void released.push(broken),
+  }) as unknown as Connection & EventEmitter;
   const pauses: number[] = [];
   const pool = transactions(
     async () => connection,
     3,
     async (attempt) => void pauses.push(attempt),
   );
-  return { ...pool, said, released, pauses };
+  return { ...pool, said, released, pauses, connection };
 };
 
 test('a transaction is SERIALIZABLE and gives what its work gives', async () => {
@@ -81,4 +82,16 @@ test('a connection that cannot even roll back is thrown away', async () => {
   const { transaction, released } = poolOf({ commits: [conflict('57P01')], rollback });
   await expect(transaction(async () => 1)).rejects.toMatchObject({ code: '57P01' });
   expect(released).toEqual([rollback]);
+});
+
+test('a connection that is lost in mid-work is thrown away and ends nothing else', async () => {
+  const { transaction, released, connection } = poolOf({ commits: [] });
+  const lost = new Error('Connection terminated unexpectedly');
+  const work = transaction(async () => {
+    connection.emit('error', lost);
+    throw lost;
+  });
+  await expect(work).rejects.toBe(lost);
+  expect(released).toEqual([lost]);
+  expect(connection.listenerCount('error')).toBe(0);
 });
