@@ -84,6 +84,13 @@ export class HeldMessages {
     return this.length === 0;
   }
 
+  /** Holds copies instead of views of slabs, so that these can go back. */
+  detach(): void {
+    const { pool } = this.host;
+    this.items = this.items.map((held) => ({ ...held, message: pool.detached(held.message) }));
+    this.settle();
+  }
+
   /** Gives up: all of it becomes dead letters. Returns how many. */
   discard(): number {
     const given = this.items;

@@ -3,8 +3,9 @@
  * timers and watches, and the handling of what comes in. One object an actor, reused for every step.
  */
 import { monotonicMs } from '#native/clock.ts';
-import { HEADER_WORDS, KIND_MASK, type Lane, QUESTION, REPLY } from '#native/lanes/lane.ts';
+import type { Lane } from '#native/lanes/lane.ts';
 import { compile, type Protocol } from '#native/lanes/layout.ts';
+import type { Copies } from '#native/lanes/slab.ts';
 import type {
   Actor,
   Address,
@@ -19,6 +20,7 @@ import { Asks, type Message, type OpenAsk } from './asks.ts';
 import { OutEnvelope, type Trace } from './envelope.ts';
 import { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
+import { Inbox } from './inbox.ts';
 import type { MetricsWriter } from './metrics.ts';
 import { Queue } from './queue.ts';
 import type { Route, Routes } from './routes.ts';
@@ -28,9 +30,16 @@ import { Watches } from './watches.ts';
 const ASK_DEADLINE_MS = 1000;
 /** Messages from the actor's own io that may wait. */
 const DELIVERED_MAX = 65_536;
+/** Copies of slabs that it may keep in memory of its own while no slab is free. */
+const EVACUATED_BYTES_MAX = 64 * 1024 * 1024;
 
 /** A message of one's own: a timer, an outcome, something that io delivered. */
-type Local = { readonly message: Message; readonly trace: Trace | undefined };
+type Local = {
+  readonly message: Message;
+  readonly trace: Trace | undefined;
+  /** Memory of its own that it takes up since it was evacuated from a lane. */
+  readonly bytes?: number;
+};
 type Adapter = IoAdapter<Record<string, unknown>>;
 type Commands = Record<string, (argument: unknown) => void | Promise<void>>;
 
@@ -63,20 +72,22 @@ export class Mailbox {
   nextInput = 0;
   depthMax = 0;
   closed = false;
+  /** It stood in a circle of full mailboxes: until its own is empty, what finds no room is dropped. */
+  relieved = false;
   /** Set by `stop`: the actor ends after this step. */
   ending: { readonly reason: 'normal' | 'halt'; readonly text: string } | undefined;
   /** Kind of the message in hand. */
   kind = '';
   private readonly host: Host;
   private readonly protocol: Protocol;
+  private readonly inbox: Inbox;
   private readonly timers = new Timers(() => this.expire());
   private readonly watches = new Watches();
   /** Promises of io calls that this step has started. */
   private calls: Promise<void>[] = [];
   /** The step in hand came from a timer or io: its own timers begin new traces. */
   private rootless = true;
-  private clockMs = 0;
-  private clockAtMs = -1;
+  private evacuatedBytes = 0;
 
   constructor(host: Host, who: Identity, actor: Actor, state: unknown) {
     this.host = host;
@@ -90,6 +101,7 @@ export class Mailbox {
     this.protocol = compile(actor.self.declaration);
     this.out = new OutEnvelope(who.incarnation, host.random);
     this.held = new HeldMessages(this, host);
+    this.inbox = new Inbox(this, host, this.protocol);
   }
 
   // ---- effects
@@ -104,8 +116,8 @@ export class Mailbox {
     this.out.deadline = 0;
     if (this.held.length === 0) {
       if (this.write(lane, route.protocol, message, 0)) return;
-      if (route.onFull !== 'backpressure') {
-        const reason = route.onFull === 'fail' ? 'mailbox-full' : 'dropped-new';
+      if (this.relieved || route.onFull !== 'backpressure') {
+        const reason = route.onFull === 'drop-new' ? 'dropped-new' : 'mailbox-full';
         this.host.dead(this, reason, to.name, message.kind);
         return;
       }
@@ -133,7 +145,7 @@ export class Mailbox {
     this.out.deadline = dueMs;
     if (this.held.length === 0) {
       if (this.write(lane, protocol, message, ask)) return;
-      if (route.onFull !== 'backpressure') {
+      if (this.relieved || route.onFull !== 'backpressure') {
         this.refused(ask);
         return;
       }
@@ -155,6 +167,10 @@ export class Mailbox {
       this.out.room = 0;
       if (this.protocol.sendReply(lane, answer, this.out, to)) {
         if (!lane.dirty) this.host.touch(lane);
+        return;
+      }
+      if (this.relieved) {
+        this.host.dead(this, 'mailbox-full', `#${to.from}`, 'answer');
         return;
       }
     }
@@ -221,26 +237,43 @@ export class Mailbox {
 
   /** Handles the record at `at` of an input. */
   handle(lane: Lane, at: number): void {
-    const tag = lane.i32[at + 1]!;
-    const kind = tag & KIND_MASK;
-    this.out.readTrace(lane.i32, at);
     this.rootless = false;
-    if (tag & REPLY) {
-      this.handleReply(lane, at, kind);
-      return;
+    const message = this.inbox.open(lane, at);
+    if (message !== undefined) this.step(message);
+  }
+
+  /**
+   * Called while no slab is free for what is held: what waits in slabs for this actor moves to its own memory, so that
+   * slabs come free whoever waits for whom. Returns how many messages moved.
+   */
+  evacuate(): number {
+    const { pool } = this.host;
+    const copies: Copies = new Map();
+    this.held.detach();
+    let moved = 0;
+    for (const lane of this.inputs) {
+      while (this.local.length < DELIVERED_MAX && this.evacuatedBytes < EVACUATED_BYTES_MAX) {
+        const at = lane.peek();
+        if (at < 0) break;
+        const known = copies.size;
+        const message = this.inbox.open(lane, at);
+        if (message === undefined) continue;
+        const own = pool.detached(message, copies);
+        const bytes = (copies.size - known) * pool.bytes;
+        this.local.push({ message: own, trace: this.out.trace(), bytes });
+        this.evacuatedBytes += bytes;
+        for (const index of pool.takeViewed()) pool.drop(index);
+        moved++;
+      }
+      lane.release();
     }
-    if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
-      lane.take(at);
-      this.host.dead(this, 'expired', `#${lane.index}`, this.protocol.kinds[kind] ?? '');
-      return;
-    }
-    const message = this.decode(lane, at, kind, this.protocol.receive);
-    if (message !== undefined) this.step(message as Message);
+    return moved;
   }
 
   /** Handles the oldest message of its own. */
   stepLocal(): void {
-    const { message, trace } = this.local.shift();
+    const { message, trace, bytes = 0 } = this.local.shift();
+    this.evacuatedBytes -= bytes;
     this.rootless = trace === undefined;
     if (trace === undefined) this.out.newTrace();
     else this.out.setTrace(trace);
@@ -295,49 +328,9 @@ export class Mailbox {
     if (entry !== undefined) this.failAsk(entry, 'mailbox-full');
   }
 
-  /** Monotonic time, read once a pass. */
-  private nowMs(): number {
-    if (this.clockAtMs !== this.atMs) {
-      this.clockAtMs = this.atMs;
-      this.clockMs = monotonicMs();
-    }
-    return this.clockMs;
-  }
-
   private own(message: Message, trace: Trace | undefined): void {
     this.local.push({ message, trace });
     this.host.soon();
-  }
-
-  private handleReply(lane: Lane, at: number, kind: number): void {
-    const i = lane.i32;
-    const mine = i[at + 5] === this.out.incarnation;
-    const entry = mine ? this.asks.settle(i[at + 4]!) : undefined;
-    if (entry === undefined) {
-      lane.take(at);
-      this.host.dead(this, 'stale-reply', `#${lane.index}`, 'answer');
-      return;
-    }
-    const value = this.decode(lane, at, kind, entry.protocol.receiveReply);
-    if (value !== undefined) this.step({ ...entry.resume, result: { ok: true, value } } as Message);
-  }
-
-  /** The message, copied out and passed before its step: a crash in the step does not run it twice. */
-  private decode(
-    lane: Lane,
-    at: number,
-    kind: number,
-    read: (lane: Lane, body: number, kind: number) => object,
-  ): object | undefined {
-    try {
-      return read(lane, at + HEADER_WORDS, kind);
-    } catch (error) {
-      this.host.dead(this, 'undecodable', `#${lane.index}`, String(error));
-      return undefined;
-    } finally {
-      lane.take(at);
-      if (this.host.pool.copied.length > 0) this.host.pool.releaseCopied();
-    }
   }
 
   private step(message: Message): void {

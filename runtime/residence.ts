@@ -145,7 +145,12 @@ export class Residence implements ThreadControl {
   }
 
   relieve(actor: number): number {
-    return this.mailboxes.get(actor)?.held.discard() ?? 0;
+    const mailbox = this.mailboxes.get(actor);
+    if (mailbox === undefined) return 0;
+    mailbox.relieved = true;
+    const discarded = mailbox.held.discard();
+    this.shell.soon();
+    return discarded;
   }
 
   ping(): Promise<Beat> {

@@ -215,7 +215,9 @@ export class Shell {
 
   private drainMailbox(mailbox: Mailbox): number {
     if (mailbox.held.length > 0) {
-      const out = mailbox.held.flush();
+      let out = mailbox.held.flush();
+      if (!out && mailbox.held.first()!.starved && mailbox.evacuate() > 0)
+        out = mailbox.held.flush();
       if (this.dirty.length > 0) this.flush();
       if (!out) return 0;
     }
@@ -232,6 +234,7 @@ export class Shell {
     }
     mailbox.nextInput = inputs.length === 0 ? 0 : (first + 1) % inputs.length;
     if (depth > mailbox.depthMax) mailbox.depthMax = depth;
+    if (n === 0) mailbox.relieved = false;
     if (this.dirty.length > 0) this.flush();
     return n;
   }

@@ -185,6 +185,7 @@ export class Lane {
 
   /** True when `depthMax` messages wait. */
   full(): boolean {
+    this.starved = false;
     if (((this.sequence - this.seenTaken) | 0) < this.depthMax) return false;
     this.seenTaken = Atomics.load(this.control, TAKEN);
     return ((this.sequence - this.seenTaken) | 0) >= this.depthMax;

@@ -54,6 +54,13 @@ export const arenaTable = (arena: SlabArena) => {
   };
 };
 
+/** Copies of slabs, by index and generation. */
+export type Copies = Map<number, Uint8Array>;
+
+/** The outcome of a question that has an answer. */
+const isResult = (value: unknown): value is { readonly value: object } =>
+  typeof value === 'object' && value !== null && 'ok' in value && 'value' in value;
+
 /** One thread's way to the arena. */
 export class SlabPool {
   readonly bytes: number;
@@ -190,6 +197,25 @@ export class SlabPool {
   /** The views that the record gave; the caller drops each when the step and its io calls have ended. */
   takeViewed(): number[] {
     return this.viewed.splice(0);
+  }
+
+  /**
+   * The same message with copies in place of views; itself when it has none. With `copies`, received messages (whose
+   * views are whole slabs) share the copy of a slab that they share.
+   */
+  detached<M extends object>(message: M, copies?: Copies): M {
+    const own = (value: unknown): unknown => {
+      if (isResult(value)) return { ...value, value: this.detached(value.value, copies) };
+      if (!(value instanceof Uint8Array) || value.buffer !== this.memory.buffer) return value;
+      const index = Math.floor(value.byteOffset / this.bytes);
+      const key = this.generation(index) * this.count + index;
+      const copy = copies?.get(key) ?? new Uint8Array(value);
+      copies?.set(key, copy);
+      return copy;
+    };
+    const entries = Object.entries(message).map(([name, value]) => [name, own(value)] as const);
+    const same = entries.every(([name, value]) => message[name as keyof M] === value);
+    return same ? message : (Object.fromEntries(entries) as M);
   }
 
   /** Ends one hold of this thread and the reference that it stood for. */

@@ -197,3 +197,39 @@ test('slabs run short and everything still arrives', async () => {
   driver.run({ do: 'tell', to: '', message: { kind: 'large', bytes } });
   await s.until(() => s.fact('echo', 'large') === `${bytes.length} ${bytes.length}`);
 });
+
+test.each([1, 2, 3])(
+  'with %i slabs a chain that passes views on never stands still',
+  async (count) => {
+    driver = openDriver('driver', ['relay']);
+    const echo = actor('echo', fixture('echo'));
+    const relay = actor('relay', fixture('relay'));
+    const slabs = { count, bytes: 65_536 };
+    system = await testSystem([echo, relay, driver.spec], { slabs });
+    const rows = new Uint8Array(60_000).fill(1);
+    for (let k = 0; k < 5; k++) {
+      driver.run(
+        ...Array.from({ length: 20 }, () => ({
+          do: 'tell' as const,
+          to: 'relay',
+          message: { kind: 'batch', rows },
+        })),
+      );
+    }
+    const s = system;
+    await s.until(() => s.metrics().actors[0]!.counters.batches === 100);
+    expect(s.fact('echo', 'batch')).toBe('60000 60000');
+    expect(s.deadLetters().total).toBe(0);
+  },
+);
+
+test('two actors that flood each other are found in a circle, and go on', async () => {
+  const flooders = [actor('left', fixture('left')), actor('right', fixture('flooder'))];
+  system = await testSystem(flooders, { lanes: { words: 1 << 12 } });
+  const s = system;
+  const found = await s.until(() => s.seen.find((e) => e.kind === 'deadlock'), 15_000);
+  expect(found).toMatchObject({ paths: expect.arrayContaining(['left', 'right']) });
+  expect(s.deadLetters().byReason['mailbox-full']).toBeGreaterThan(0);
+  const before = s.metrics().actors[1]!.messages;
+  await s.until(() => s.metrics().actors[1]!.messages > before);
+});
