@@ -43,11 +43,12 @@ const sweepPolicy = (pad: Scratch, policy: PolicyState, key: StateKey<PolicyStat
 export const sweep = (pad: Scratch, branch: Branch, timeMs: number): void => {
   for (const subject of SUBJECTS) {
     let left = SWEEP_MAX[subject];
-    for (const { key } of dueInBranch(branch, subject, timeMs)) {
+    for (const { key, dueMs } of dueInBranch(branch, subject, timeMs)) {
       if (left === 0) break;
       const value = read(pad, key);
-      // An uncommitted block may have removed or renewed it since it was noted.
-      if (value === null || (dueOf(key, value, branch.book.parameters) ?? 0) > timeMs) continue;
+      // An uncommitted block may have removed or renewed it since it was noted: its turn is that of the newest
+      // value, whether that is committed here already or not.
+      if (value === null || dueOf(key, value, branch.book.parameters) !== dueMs) continue;
       if (subject === 'policies') sweepPolicy(pad, value as PolicyState, key);
       else write(pad, key, null);
       accept(pad);
