@@ -40,7 +40,17 @@ export type Shown = {
 
 type Listener = (event: { readonly data: unknown }) => void;
 
-/** A socket as comlink wants it. A frame above 16 MiB ends the connection. */
+/** The object in a frame; undefined when it holds none. */
+const deserialized = (body: Uint8Array): object | undefined => {
+  try {
+    const data: unknown = deserialize(body);
+    return typeof data === 'object' && data !== null ? data : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** A socket as comlink wants it. A frame above 16 MiB, or one that is none, ends the connection. */
 const socketEndpoint = (socket: Socket): Endpoint => {
   const listeners = new Map<unknown, Listener>();
   let waiting = Buffer.alloc(0);
@@ -53,9 +63,11 @@ const socketEndpoint = (socket: Socket): Endpoint => {
         return;
       }
       if (waiting.length < 4 + size) return;
-      const data: unknown = deserialize(waiting.subarray(4, 4 + size));
+      const body = waiting.subarray(4, 4 + size);
       waiting = waiting.subarray(4 + size);
-      for (const listener of listeners.values()) listener({ data });
+      const data = deserialized(body);
+      if (data === undefined) socket.destroy();
+      else for (const listener of listeners.values()) listener({ data });
     }
   });
   return {

@@ -186,12 +186,13 @@ export class Population {
   }
 
   private setupOf(thread: number): ThreadSetup {
-    const { node, spinUs = SPIN_US } = this.spec;
+    const { node, spinUs = SPIN_US, memoryMb } = this.spec;
     return {
       ...this.memory,
       thread,
       cores: availableParallelism(),
       spinUs,
+      memoryMb,
       places: this.places,
       node,
       residents: this.residents(thread).map((m) => ({

@@ -65,6 +65,8 @@ export type SystemSpec = {
   readonly spinUs?: number;
   /** A thread that is silent for so long, outside native code, is treated as crashed (default 10,000). */
   readonly silentMs?: number;
+  /** Old-generation heap of one thread; above it the thread is ended (ERR_WORKER_OUT_OF_MEMORY) and restarted. */
+  readonly memoryMb?: number;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
   /** Serve the control socket in dataDir (default true). */

@@ -36,6 +36,7 @@ export type ThreadSetup = {
   readonly thread: number;
   readonly cores: number;
   readonly spinUs: number;
+  readonly memoryMb: number | undefined;
   readonly wakers: SharedArrayBuffer;
   readonly register: SharedArrayBuffer;
   readonly custody: SharedArrayBuffer;

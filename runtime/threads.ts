@@ -40,6 +40,9 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
     name: setup.places.find((p) => p.thread === setup.thread)?.path ?? 'actors',
     workerData: { setup, control: control.port1, main: calls.port1 },
     transferList: [control.port1, calls.port1],
+    ...(setup.memoryMb === undefined
+      ? {}
+      : { resourceLimits: { maxOldGenerationSizeMb: setup.memoryMb } }),
   });
   expose(main, endpoint(calls.port2));
   const remote = wrap<ThreadControl>(endpoint(control.port2));
