@@ -12,6 +12,8 @@ import { type Desk, deskAt, type TestBus } from './test-bus.ts';
 
 export type DispatchHost = {
   readonly state: State;
+  /** What went in and out, as lines. */
+  readonly transcript: string[];
   /** Looks at the chain and the bus again and works until nothing is left to do now. */
   readonly work: () => void;
   readonly advance: (ms: number) => void;
@@ -24,6 +26,7 @@ type World = {
   readonly desk: Desk;
   readonly adapter: IoAdapter<Commands>;
   readonly driver: () => Driver<Self>;
+  readonly transcript: string[];
   /** The long poll of the chain that waits. */
   read: Read | undefined;
 };
@@ -44,6 +47,7 @@ const question = (world: World, message: Asked, resume: Asked): void => {
 const handsOf = (world: World): Hands => ({
   ask: (message, resume) => question(world, message, resume),
   io: (name, argument) => run(world, name, argument),
+  trace: (line) => world.transcript.push(line),
 });
 
 /** `keyFile` is the absolute path of the validator's key. */
@@ -61,7 +65,8 @@ export const dispatchHost = async (
   const core = dispatchCore(crypto);
   const state = core.init(settings);
   const desk = deskAt(bus, () => driver);
-  const world: World = { chain, desk, adapter, driver: () => driver, read: undefined };
+  const transcript: string[] = [];
+  const world: World = { chain, desk, adapter, transcript, driver: () => driver, read: undefined };
   const driver: Driver<Self> = coreDriver(core, state, handsOf(world), startMs);
   const work = (): void => {
     desk.serve();
@@ -77,6 +82,7 @@ export const dispatchHost = async (
   work();
   return {
     state,
+    transcript,
     work,
     advance: (ms) => driver.advance(ms, work),
     close: () => {

@@ -226,3 +226,38 @@ test('a policy whose height has left the horizon goes out under the newest proof
   expect(proof.ok && proof.value.anchor.anchor.height).toBe(21);
   expect(verifyCommitProof(event?.commitProof ?? new Uint8Array(0), trust, event).ok).toBe(true);
 });
+
+const lines = (text: string): readonly string[] =>
+  text
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => line.slice(4));
+
+test('the way of a policy from the chain to the topic, as a transcript', async () => {
+  const one = await world();
+  const host = await dispatchOf(one, other, freshFolder());
+  grow(one.chain, undefined, [anomalyTx()]);
+  host.transcript.splice(0);
+  host.work();
+  host.advance(2001);
+  expect(host.transcript.filter((line) => !/save/.test(line))).toEqual(
+    lines(`
+    > blocks
+      io sign
+      ask executor read
+    > signed
+      ask bus publish
+    > published
+    > due
+      ask executor state
+    > proven
+      io sign
+    > signed
+      ask bus publish
+    > published
+    > watched
+      tell bus commit
+      ask bus fetch
+    `),
+  );
+});
