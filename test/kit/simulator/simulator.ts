@@ -12,7 +12,7 @@ import type { HashHex } from '#proto/consensus/shape.ts';
 import type { Transaction } from '#proto/consensus/transaction.ts';
 import type { Crypto } from '#proto/crypto.ts';
 import { type FaultKind, scheduleFaults } from './faults.ts';
-import { heap } from './heap.ts';
+import { type Heap, heap } from './heap.ts';
 import { type Invariants, invariants, type Violation } from './invariants.ts';
 import { idOf } from './ledger.ts';
 import { type Network, network, type Script } from './network.ts';
@@ -215,18 +215,8 @@ export const simulate = (options: RunOptions): Running => {
       },
     },
   };
-  const runUntil = (timeMs: number, halt: () => boolean = () => false): void => {
-    while (!halt()) {
-      const next = queue.pop();
-      if (next === undefined) return;
-      if (next.atMs > START_MS + timeMs) {
-        queue.push(next.atMs, next.run);
-        nowMs = START_MS + timeMs;
-        return;
-      }
-      nowMs = next.atMs;
-      next.run();
-    }
+  const setClock = (timeMs: number): void => {
+    nowMs = timeMs;
   };
   return {
     options,
@@ -241,8 +231,26 @@ export const simulate = (options: RunOptions): Running => {
     stats,
     trace,
     hash: () => digest.copy().digest('hex'),
-    runUntil,
+    runUntil: (timeMs, halt = () => false) => advance(queue, START_MS + timeMs, setClock, halt),
   };
+};
+
+const advance = (
+  queue: Heap,
+  untilMs: number,
+  setClock: (timeMs: number) => void,
+  halt: () => boolean,
+): void => {
+  while (!halt()) {
+    const next = queue.pop();
+    if (next === undefined) return;
+    if (next.atMs > untilMs) {
+      queue.push(next.atMs, next.run);
+      return setClock(untilMs);
+    }
+    setClock(next.atMs);
+    next.run();
+  }
 };
 
 export const run = (options: RunOptions): RunResult => {
