@@ -3,7 +3,6 @@ import { at, defineActor } from '#runtime/actor.ts';
 import { enforcer } from '../enforcer/protocol.ts';
 import { executor } from '../executor/protocol.ts';
 import { feedback } from '../feedback/protocol.ts';
-import { persistence } from '../persistence/protocol.ts';
 import { replica } from '../replica/protocol.ts';
 import { branchesOf } from './committee-answers.ts';
 import { config } from './config.ts';
@@ -20,7 +19,6 @@ export default defineActor({
     ...branchesOf(settings).map((branch) => at(replica, branch)),
     feedback,
     enforcer,
-    persistence,
   ],
   io,
 });

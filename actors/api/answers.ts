@@ -7,7 +7,6 @@ import type { Answered, AskFailure } from '#runtime/actor.ts';
 import type { enforcer } from '../enforcer/protocol.ts';
 import type { executor } from '../executor/protocol.ts';
 import type { feedback } from '../feedback/protocol.ts';
-import type { persistence } from '../persistence/protocol.ts';
 import type { replica } from '../replica/protocol.ts';
 import type { ApiConfig } from './config.ts';
 import { type Problem, problem } from './problem.ts';
@@ -29,8 +28,7 @@ export type Want =
   | { readonly part: 'anomaly'; readonly id: string }
   | { readonly part: 'feedback' }
   | { readonly part: 'policies'; readonly limit: number }
-  | { readonly part: 'enforcement' }
-  | { readonly part: 'projection' };
+  | { readonly part: 'enforcement' };
 
 /** What has come in for one request. */
 export type Answers = {
@@ -45,7 +43,6 @@ export type Answers = {
   feedback?: Answered<typeof feedback, 'summary'>;
   policies?: Answered<typeof enforcer, 'list'>;
   enforcement?: Answered<typeof enforcer, 'summary'>;
-  projection?: Answered<typeof persistence, 'status'>;
 };
 
 export const noAnswers = (): Answers => ({ states: new Map(), statuses: new Map() });

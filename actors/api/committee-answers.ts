@@ -85,7 +85,10 @@ const validatorsOf = (
     const answer = have.states.get(key);
     if (!answer?.ok) return silent(executorOf(c), answer?.error ?? 'timeout', c);
     if (!answer.value.found) continue;
-    list.push({ id, ...decodeState(key, answer.value.value), leader, connected });
+    const state = decodeState(key, answer.value.value);
+    const { name, publicKey, weight, reputation, proposed, committed } = state;
+    const record = { weight, reputation, proposed, committed };
+    list.push({ id, name, publicKey, ...record, leader, connected });
   }
   return { kind: 'all', view: status.value.view, height, list };
 };

@@ -8,7 +8,6 @@ import { type Answered, at, type Core, type Effects } from '#runtime/actor.ts';
 import { enforcer } from '../enforcer/protocol.ts';
 import { executor } from '../executor/protocol.ts';
 import { feedback } from '../feedback/protocol.ts';
-import { persistence } from '../persistence/protocol.ts';
 import { replica } from '../replica/protocol.ts';
 import { type Answers, noAnswers, type Want } from './answers.ts';
 import { compose } from './compose.ts';
@@ -63,9 +62,14 @@ type Fx = Effects<Self, Commands>;
 
 const READ_BYTES_MAX = 8 << 20;
 
-const ask = ({ config }: State, id: number, want: Want, fx: Fx): void => {
+/** An overview shows what is there: it does not wait long for one that is busy. */
+const OVERVIEW_ANSWER_MS = 500;
+
+const deadlineOf = ({ kind }: Request, { answerMs }: ApiConfig): number =>
+  kind === 'overview' ? Math.min(answerMs, OVERVIEW_ANSWER_MS) : answerMs;
+
+const ask = ({ config }: State, id: number, want: Want, ms: number, fx: Fx): void => {
   const chain = at(executor, config.from);
-  const ms = config.answerMs;
   switch (want.part) {
     case 'head':
       return fx.ask(chain, { kind: 'head' }, { kind: 'head', id }, ms);
@@ -97,8 +101,6 @@ const ask = ({ config }: State, id: number, want: Want, fx: Fx): void => {
     }
     case 'enforcement':
       return fx.ask(enforcer, { kind: 'summary' }, { kind: 'enforcement', id }, ms);
-    case 'projection':
-      return fx.ask(persistence, { kind: 'status' }, { kind: 'projection', id }, ms);
     default:
       return unreachable(want);
   }
@@ -113,7 +115,7 @@ const advance = (state: State, id: number, fx: Fx, atMs: number): void => {
   if (outcome.kind === 'want') {
     if (outcome.wants.length === 0) throw new Error(`${request.kind} waits for nothing`);
     pending.open = outcome.wants.length;
-    for (const want of outcome.wants) ask(state, id, want, fx);
+    for (const want of outcome.wants) ask(state, id, want, deadlineOf(request, config), fx);
     return;
   }
   state.pending.delete(id);

@@ -24,19 +24,18 @@ const firstWants = (c: Context): readonly Want[] => [
   { part: 'policies', limit: POLICIES_SHOWN },
   { part: 'enforcement' },
   { part: 'feedback' },
-  { part: 'projection' },
   ...wantStatuses(c),
 ];
 
 export const composeOverview = (system: SystemFacts, have: Answers, c: Context): Outcome => {
-  const { head, read, policies, enforcement, feedback, projection } = have;
+  const { head, read, policies, enforcement, feedback } = have;
   if (head === undefined) return want(...firstWants(c));
   if (head.ok && read === undefined) {
     const from = Math.max(1, head.value.height - BLOCKS_SHOWN + 1);
     return want({ part: 'read', from, limit: BLOCKS_SHOWN });
   }
   const consensus = consensusView(have, c);
-  const missing = Object.entries({ executor: head, policies, enforcement, feedback, projection })
+  const missing = Object.entries({ executor: head, policies, enforcement, feedback })
     .filter(([, answer]) => answer?.ok !== true)
     .map(([name]) => name);
   return give({
@@ -53,8 +52,12 @@ export const composeOverview = (system: SystemFacts, have: Answers, c: Context):
     policies: policies?.ok ? jsonOf<Json[]>(policies.value.policies) : null,
     enforcement: enforcement?.ok ? jsonOf<Json>(enforcement.value.json) : null,
     feedback: feedback?.ok ? jsonOf<Json>(feedback.value.json) : null,
-    projection: projection?.ok ? projection.value : null,
+    projection: system.projection,
     notices: system.notices.slice(-NOTICES_SHOWN),
-    missing: consensus === undefined ? [...missing, 'replicas'] : missing,
+    missing: [
+      ...missing,
+      ...(system.projection === null ? ['projection'] : []),
+      ...(consensus === undefined ? ['replicas'] : []),
+    ],
   });
 };

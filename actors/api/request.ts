@@ -1,11 +1,12 @@
 /** What a client asks for, after its words have been checked. */
-import type { NoticeView, Stages } from './views.ts';
+import type { NoticeView, ProjectionView, Stages } from './views.ts';
 
 /** What the running system says of itself, read before an overview is composed. */
 export type SystemFacts = {
   readonly node: string;
   readonly stages: Stages;
   readonly restarts: number;
+  readonly projection: ProjectionView | null;
   readonly notices: readonly NoticeView[];
 };
 

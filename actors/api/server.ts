@@ -5,7 +5,7 @@ import type { IoPort, TreeNode } from '#runtime/actor.ts';
 import type { ApiConfig } from './config.ts';
 import type { Answer, Self } from './core.ts';
 import { noParameters, RESOURCES, type Resource } from './decode.ts';
-import { stagesIn } from './exposition.ts';
+import { projectionIn, stagesIn } from './exposition.ts';
 import {
   clientError,
   errorHandler,
@@ -54,7 +54,13 @@ const orUnavailable = async <T>(call: Promise<T>): Promise<T> => {
 const factsOf = async ({ system, node }: IoPort<Self>): Promise<SystemFacts> => {
   const asked = Promise.all([system.tree(), system.metrics(), system.notices()]);
   const [tree, metrics, notices] = await orUnavailable(asked);
-  return { node: node.name, stages: stagesIn(metrics), restarts: restartsIn(tree), notices };
+  return {
+    node: node.name,
+    stages: stagesIn(metrics),
+    restarts: restartsIn(tree),
+    projection: projectionIn(metrics),
+    notices,
+  };
 };
 
 const newApp = (config: ApiConfig, port: IoPort<Self>): FastifyInstance => {

@@ -220,6 +220,13 @@ export type NoticeView = {
 
 export type Stages = { readonly [S in Stage]: number };
 
+/** How far SQL is behind the chain, in blocks. */
+export type ProjectionView = {
+  readonly height: number;
+  readonly lag: number;
+  readonly connected: boolean;
+};
+
 /** One answer for a dashboard. A part whose actor did not answer is null and named in `missing`. */
 export type OverviewView = {
   readonly atMs: number;
@@ -234,11 +241,7 @@ export type OverviewView = {
   readonly policies: readonly Json[] | null;
   readonly enforcement: Json;
   readonly feedback: Json;
-  readonly projection: {
-    readonly height: number;
-    readonly lag: number;
-    readonly connected: boolean;
-  } | null;
+  readonly projection: ProjectionView | null;
   readonly notices: readonly NoticeView[];
   readonly missing: readonly string[];
 };

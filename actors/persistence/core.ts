@@ -91,6 +91,12 @@ const ACKS_RETRY_MS = 1000;
 /** Blocks of the chain that are not in SQL yet, as far as the chain has answered. */
 const lagOf = ({ head, height }: State): number => Math.max(0, head - Math.max(0, height));
 
+const showLevels = (state: State, fx: Fx): void => {
+  fx.gauge('height', Math.max(0, state.height));
+  fx.gauge('lag', lagOf(state));
+  fx.gauge('connected', state.connected ? 1 : 0);
+};
+
 /** Begins with the newest block that SQL has: its hash is compared once more, whatever happened meanwhile. */
 const readNext = (state: State, fx: Fx): void => {
   state.pending = 'read';
@@ -126,6 +132,7 @@ const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx
   state.checked = message.height === 0;
   state.connected = true;
   state.failures = 0;
+  showLevels(state, fx);
   fx.log('info', 'SQL projection open', { height: message.height });
   fx.signal({ kind: 'ready' });
   if (isDrained(state)) return fx.stop('normal');
@@ -158,7 +165,7 @@ const followValidators = (state: State, fx: Fx): void => {
 const read = (state: State, result: Answered<typeof executor, 'read'>, fx: Fx): void => {
   if (!result.ok) return again(state, fx);
   state.head = result.value.head;
-  fx.gauge('lag', lagOf(state));
+  showLevels(state, fx);
   const { head } = result.value;
   if (head < state.height || (head === state.height && state.checked)) return readNext(state, fx);
   state.pending = result.value.blocks;
@@ -172,9 +179,8 @@ const projected = (state: State, message: Extract<Self, { kind: 'projected' }>, 
   state.checked = true;
   state.connected = true;
   state.failures = 0;
-  fx.gauge('height', state.height);
+  showLevels(state, fx);
   if (isDrained(state)) return fx.stop('normal');
-  fx.gauge('lag', lagOf(state));
   // Once the chain is caught up with, not block by block.
   if (state.height >= state.head) followValidators(state, fx);
   readNext(state, fx);
@@ -217,6 +223,7 @@ const onDrainTo = (state: State, result: Answered<typeof executor, 'head'>, fx: 
 
 const unavailable = (state: State, reason: string, fx: Fx): void => {
   state.connected = false;
+  showLevels(state, fx);
   fx.emit('unavailable', 1);
   fx.log('warn', 'the SQL database is not available; the chain keeps what it misses', { reason });
   if (state.drainTo >= 0) return fx.stop('normal');

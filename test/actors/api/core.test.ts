@@ -298,13 +298,13 @@ const system = {
   node: 'local',
   stages: { flows: 1 } as never,
   restarts: 0,
+  projection: { height: 3, lag: 0, connected: true },
   notices: Array.from({ length: 20 }, (_, n) => ({ atMs: n, path: 'x', topic: 't', text: '' })),
 };
 
 test('the overview has stages, height, validators, last blocks and policies in one answer', () => {
   const host = withChain(replicas(), agents(agentOf(policyId)), {
     'feedback.summary': () => ({ json: json({ open: 0 }) }),
-    'persistence.status': () => ({ height: 3, lag: 0, connected: true }),
   });
   const view = host.view<OverviewView>({ kind: 'overview', system });
   expect(view).toMatchObject({
@@ -318,7 +318,10 @@ test('the overview has stages, height, validators, last blocks and policies in o
 });
 
 test('the overview shows what there is and names what is missing', () => {
-  const view = hostOf({}).view<OverviewView>({ kind: 'overview', system });
+  const view = hostOf({}).view<OverviewView>({
+    kind: 'overview',
+    system: { ...system, projection: null },
+  });
   expect(view).toMatchObject({ height: null, blocks: null, consensus: null });
   expect(view.missing).toEqual([
     ...['executor', 'policies', 'enforcement', 'feedback', 'projection', 'replicas'],

@@ -18,6 +18,9 @@ const metrics = [
   'cybermesh_features_stage_flows_total{actor="detection.features"} 12',
   'cybermesh_executor_stage_committed_total{actor="v1.executor"} 3',
   'cybermesh_executor_stage_committed_total{actor="v2.executor"} 4',
+  'cybermesh_persistence_height{actor="persistence"} 7',
+  'cybermesh_persistence_lag{actor="persistence"} 1',
+  'cybermesh_persistence_connected{actor="persistence"} 1',
   '',
 ].join('\n');
 const calm: SystemView = {

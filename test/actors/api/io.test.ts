@@ -73,6 +73,7 @@ test('the overview carries what the system says of itself', async () => {
     system: {
       node: 'test',
       restarts: 2,
+      projection: { height: 7, lag: 1, connected: true },
       notices: [],
       stages: { flows: 12, committed: 4, acked: 0 },
     },
