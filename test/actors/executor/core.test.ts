@@ -145,6 +145,24 @@ test('a commit takes the uncommitted ancestors with it, oldest first, and forget
   host.close();
 });
 
+test('commits that arrive while the disk is busy are stored together, and answered oldest first', async () => {
+  const host = await executorHost(freshFolder(), genesis);
+  const blocks = [build(host, genesisParent(host), anomalies(0, 1))];
+  for (let n = 1; n < 6; n++) blocks.push(build(host, parentIn(blocks[n - 1]!), anomalies(n, 1)));
+  host.storing = false;
+  for (let n = 0; n < 5; n++) expect(commit(host, blocks[n]!, blocks[n + 1]!)).toBeUndefined();
+  host.flush();
+  expect(headOf(host).height).toBe(1);
+  expect(host.state.chain?.storing?.line.map((one) => one.header.height)).toEqual([2, 3, 4, 5]);
+  host.flush();
+  expect(headOf(host).height).toBe(5);
+  const read = { kind: 'read', fromHeight: 1, maxBlocks: 10, maxBytes: 1e6, waitMs: 0 };
+  host.storing = true;
+  const stored = decodeCommittedList(host.ask(read)?.blocks as Uint8Array);
+  expect(stored.map((one) => blockOf(one).header.height)).toEqual([1, 2, 3, 4, 5]);
+  host.close();
+});
+
 test('a restart gives back the head, the state and the old versions', async () => {
   const folder = freshFolder();
   const before = await executorHost(folder, genesis);
