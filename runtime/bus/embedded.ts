@@ -2,10 +2,12 @@
  * The bus for one process: a durable log on node:sqlite. WAL with synchronous=FULL, so a record is on disk
  * when its publisher is told; a batch of publishes is one transaction and one fsync.
  *
+ * Marks of groups are written with the next records, or after MARKS_MS: a crash before reads a little again, which is
+ * what at-least-once means, and saves an fsync for each.
+ *
  * Bounds: `topicBytesMax` a topic. At the bound the oldest records that every group has finished are
  * dropped; if that is not enough, publishing answers `unavailable` until a consumer moves on.
  */
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import {
   type Bus,
   type FetchOutcome,
@@ -13,6 +15,7 @@ import {
   type PublishOutcome,
   partitionOf,
 } from './driver.ts';
+import { type EmbeddedLog, openLog } from './embedded-log.ts';
 import type { BusRecord } from './record.ts';
 
 export type EmbeddedSettings = {
@@ -26,185 +29,149 @@ export type EmbeddedSettings = {
   readonly failed: (reason: string) => void;
 };
 
-const FETCH_BYTES_MAX = 4 << 20;
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS records (
-    topic TEXT NOT NULL, part INTEGER NOT NULL, offset INTEGER NOT NULL, at_ms INTEGER NOT NULL,
-    key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL, bytes INTEGER NOT NULL,
-    PRIMARY KEY (topic, part, offset));
-  CREATE TABLE IF NOT EXISTS ends (
-    topic TEXT NOT NULL, part INTEGER NOT NULL, next INTEGER NOT NULL, PRIMARY KEY (topic, part));
-  CREATE TABLE IF NOT EXISTS marks (
-    topic TEXT NOT NULL, grp TEXT NOT NULL, part INTEGER NOT NULL, next INTEGER NOT NULL,
-    PRIMARY KEY (topic, grp, part));`;
+/** What the log holds, without asking it: next offset of each partition, bytes, and marks not yet written. */
+type Book = {
+  readonly settings: EmbeddedSettings;
+  readonly log: EmbeddedLog;
+  readonly next: Map<string, number[]>;
+  readonly used: Map<string, number>;
+  readonly marks: Map<string, { topic: string; group: string; positions: number[] }>;
+};
 
+const FETCH_BYTES_MAX = 4 << 20;
+const MARKS_MS = 200;
 const OVERHEAD_BYTES = 64;
+
 const sizeOf = (message: Publish): number =>
   message.value.length + message.key.length + OVERHEAD_BYTES;
 
-type Row = {
-  part: number;
-  offset: number;
-  at_ms: number;
-  key: string;
-  headers: string;
-  value: Uint8Array;
+const trim = ({ log, used }: Book, topic: string): void => {
+  log.drop(topic);
+  used.set(topic, log.bytes(topic));
 };
 
-const recordOf = (row: Row): BusRecord => ({
-  partition: row.part,
-  offset: row.offset,
-  timestampMs: row.at_ms,
-  key: row.key,
-  headers: JSON.parse(row.headers),
-  value: row.value,
-});
+const append = (book: Book, message: Publish, atMs: number): PublishOutcome => {
+  const { settings, log, next, used } = book;
+  const ends = next.get(message.topic);
+  if (ends === undefined) return { outcome: 'unknown-topic' };
+  const { topic } = message;
+  const bytes = sizeOf(message);
+  if (bytes > settings.recordBytesMax) return { outcome: 'too-large' };
+  if (used.get(topic)! + bytes > settings.topicBytesMax) trim(book, topic);
+  if (used.get(topic)! + bytes > settings.topicBytesMax) return { outcome: 'unavailable' };
+  const partition = partitionOf(message.key, settings.partitions);
+  const offset = ends[partition]!;
+  log.append({ ...message, partition, offset, atMs, bytes });
+  ends[partition] = offset + 1;
+  used.set(topic, used.get(topic)! + bytes);
+  return { outcome: 'ok', partition, offset };
+};
 
-type Statements = { readonly [name: string]: StatementSync };
-const prepare = (db: DatabaseSync): Statements => ({
-  insert: db.prepare('INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
-  end: db.prepare(
-    'INSERT INTO ends VALUES (?, ?, ?) ON CONFLICT (topic, part) DO UPDATE SET next = excluded.next',
-  ),
-  ends: db.prepare('SELECT topic, part, next FROM ends'),
-  read: db.prepare(
-    `SELECT part, offset, at_ms, key, headers, value FROM records
-     WHERE topic = ? AND part = ? AND offset >= ? ORDER BY offset LIMIT ?`,
-  ),
-  first: db.prepare('SELECT min(offset) AS first FROM records WHERE topic = ? AND part = ?'),
-  mark: db.prepare(
-    `INSERT INTO marks VALUES (?, ?, ?, ?) ON CONFLICT (topic, grp, part)
-     DO UPDATE SET next = max(next, excluded.next)`,
-  ),
-  marks: db.prepare('SELECT part, next FROM marks WHERE topic = ? AND grp = ?'),
-  floor: db.prepare('SELECT min(next) AS floor FROM marks WHERE topic = ? AND part = ?'),
-  bytes: db.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM records WHERE topic = ?'),
-  drop: db.prepare('DELETE FROM records WHERE topic = ? AND part = ? AND offset < ?'),
-});
+const writeMarks = ({ log, marks }: Book): void => {
+  for (const { topic, group, positions } of marks.values()) log.mark(topic, group, positions);
+};
+
+/** Nothing of a failed transaction may stay in the book. */
+const atomically = <T>(book: Book, work: () => T): T => {
+  const before = [...book.next].map(([topic, ends]): [string, number[]] => [topic, [...ends]]);
+  const sizes = [...book.used];
+  try {
+    const result = book.log.transaction(work);
+    book.marks.clear();
+    return result;
+  } catch (error) {
+    for (const [topic, ends] of before) book.next.set(topic, ends);
+    for (const [topic, bytes] of sizes) book.used.set(topic, bytes);
+    throw error;
+  }
+};
+
+const reasonOf = (error: unknown): string =>
+  error instanceof Error ? error.message : String(error);
+
+/** One transaction; a full disk or a failing one is an outcome, not a crash. */
+const publish = (book: Book, batch: readonly Publish[]): readonly PublishOutcome[] => {
+  try {
+    return atomically(book, () => {
+      writeMarks(book);
+      return batch.map((message) => append(book, message, book.settings.now()));
+    });
+  } catch (error) {
+    book.settings.failed(reasonOf(error));
+    return batch.map(() => ({ outcome: 'unavailable' }));
+  }
+};
+
+const committed = ({ settings, log, marks }: Book, topic: string, group: string): number[] => {
+  const written = log.marks(topic, group, settings.partitions);
+  const newer = marks.get(`${topic} ${group}`)?.positions ?? [];
+  return written.map((mark, part) => Math.max(mark, newer[part] ?? 0));
+};
+
+const fetch = (
+  book: Book,
+  topic: string,
+  group: string,
+  positions: readonly number[],
+  recordsMax: number,
+): FetchOutcome => {
+  const ends = book.next.get(topic);
+  if (ends === undefined) return { outcome: 'unknown-topic' };
+  const { partitions } = book.settings;
+  const after = positions.length === partitions ? [...positions] : committed(book, topic, group);
+  const records: BusRecord[] = [];
+  let bytes = 0;
+  for (let part = 0; part < partitions; part++) {
+    if (after[part]! >= ends[part]!) continue;
+    for (const record of book.log.read(topic, part, after[part]!, recordsMax - records.length)) {
+      if (bytes > FETCH_BYTES_MAX) break;
+      bytes += record.value.length;
+      records.push(record);
+      after[part] = record.offset + 1;
+    }
+  }
+  return { outcome: 'ok', records, positions: after };
+};
+
+const bookOf = (settings: EmbeddedSettings): Book => {
+  const log = openLog(settings.file);
+  const { topics, partitions } = settings;
+  const next = new Map(topics.map((topic) => [topic, new Array<number>(partitions).fill(0)]));
+  for (const { topic, partition, end } of log.ends()) {
+    const known = next.get(topic);
+    if (known !== undefined && partition < partitions) known[partition] = end;
+  }
+  const used = new Map(topics.map((topic) => [topic, log.bytes(topic)]));
+  return { settings, log, next, used, marks: new Map() };
+};
 
 /** Opens (or creates) the log; throws when the file is no log of ours or cannot be written. */
 export const openEmbedded = (settings: EmbeddedSettings): Bus => {
-  const { topics, partitions, recordBytesMax, topicBytesMax } = settings;
-  const db = new DatabaseSync(settings.file);
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000;');
-  db.exec(SCHEMA);
-  const sql = prepare(db);
-  const next = new Map(topics.map((topic) => [topic, new Array<number>(partitions).fill(0)]));
-  for (const row of sql.ends!.all() as { topic: string; part: number; next: number }[]) {
-    const known = next.get(row.topic);
-    if (known !== undefined && row.part < partitions) known[row.part] = row.next;
-  }
-  const used = new Map(
-    topics.map((topic) => [topic, (sql.bytes!.get(topic) as { bytes: number }).bytes]),
-  );
-
-  const trim = (topic: string): void => {
-    for (let part = 0; part < partitions; part++) {
-      const { floor } = sql.floor!.get(topic, part) as { floor: number | null };
-      if (floor !== null) sql.drop!.run(topic, part, floor);
-    }
-    used.set(topic, (sql.bytes!.get(topic) as { bytes: number }).bytes);
+  const book = bookOf(settings);
+  let timer: NodeJS.Timeout | undefined;
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (book.marks.size > 0) publish(book, []);
   };
-
-  const append = (message: Publish, atMs: number): PublishOutcome => {
-    const ends = next.get(message.topic);
-    if (ends === undefined) return { outcome: 'unknown-topic' };
-    const bytes = sizeOf(message);
-    if (bytes > recordBytesMax) return { outcome: 'too-large' };
-    if (used.get(message.topic)! + bytes > topicBytesMax) trim(message.topic);
-    if (used.get(message.topic)! + bytes > topicBytesMax) return { outcome: 'unavailable' };
-    const partition = partitionOf(message.key, partitions);
-    const offset = ends[partition]!;
-    const { topic, key, value } = message;
-    sql.insert!.run(
-      topic,
-      partition,
-      offset,
-      atMs,
-      key,
-      JSON.stringify(message.headers),
-      value,
-      bytes,
-    );
-    sql.end!.run(topic, partition, offset + 1);
-    ends[partition] = offset + 1;
-    used.set(topic, used.get(topic)! + bytes);
-    return { outcome: 'ok', partition, offset };
-  };
-
-  /** Nothing of a failed transaction may stay in the memory of ends and sizes. */
-  const atomically = <T>(work: () => T): T => {
-    const before = [...next].map(([topic, ends]): [string, number[]] => [topic, [...ends]]);
-    const sizes = [...used];
-    db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      db.exec('ROLLBACK');
-      for (const [topic, ends] of before) next.set(topic, ends);
-      for (const [topic, bytes] of sizes) used.set(topic, bytes);
-      throw error;
-    }
-  };
-
-  /** One transaction; a full disk or a failing one is an outcome, not a crash. */
-  const publish = (batch: readonly Publish[]): readonly PublishOutcome[] => {
-    try {
-      return atomically(() => batch.map((message) => append(message, settings.now())));
-    } catch (error) {
-      settings.failed(error instanceof Error ? error.message : String(error));
-      return batch.map(() => ({ outcome: 'unavailable' }));
-    }
-  };
-
-  const committed = (topic: string, group: string): number[] => {
-    const marks = new Array<number>(partitions).fill(0);
-    for (const row of sql.marks!.all(topic, group) as { part: number; next: number }[]) {
-      if (row.part < partitions) marks[row.part] = row.next;
-    }
-    return marks;
-  };
-
-  const fetch = (
-    topic: string,
-    group: string,
-    positions: readonly number[],
-    recordsMax: number,
-  ): FetchOutcome => {
-    if (!next.has(topic)) return { outcome: 'unknown-topic' };
-    const after = positions.length === partitions ? [...positions] : committed(topic, group);
-    const records: BusRecord[] = [];
-    let bytes = 0;
-    for (let part = 0; part < partitions; part++) {
-      if (after[part]! >= next.get(topic)![part]!) continue;
-      const limit = recordsMax - records.length;
-      for (const row of sql.read!.iterate(topic, part, after[part]!, limit) as Iterable<Row>) {
-        if (bytes > FETCH_BYTES_MAX) break;
-        bytes += row.value.length;
-        records.push(recordOf(row));
-        after[part] = row.offset + 1;
-      }
-    }
-    return { outcome: 'ok', records, positions: after };
-  };
-
   return {
-    publish: async (batch) => publish(batch),
+    publish: async (batch) => publish(book, batch),
     fetch: async (topic, group, positions, recordsMax) =>
-      fetch(topic, group, positions, recordsMax),
+      fetch(book, topic, group, positions, recordsMax),
     commit: async (topic, group, positions) => {
-      if (next.has(topic)) {
-        atomically(() => {
-          for (const [part, mark] of positions.entries()) sql.mark!.run(topic, group, part, mark);
-        });
-      }
+      if (!book.next.has(topic)) return;
+      const known = book.marks.get(`${topic} ${group}`)?.positions ?? [];
+      const newest = positions.map((mark, part) => Math.max(mark, known[part] ?? 0));
+      book.marks.set(`${topic} ${group}`, { topic, group, positions: newest });
+      timer ??= setTimeout(flush, MARKS_MS);
     },
     ends: async (topic, group) => ({
-      ends: [...(next.get(topic) ?? [])],
-      committed: next.has(topic) ? committed(topic, group) : [],
+      ends: [...(book.next.get(topic) ?? [])],
+      committed: book.next.has(topic) ? committed(book, topic, group) : [],
     }),
-    close: async () => db.close(),
+    close: async () => {
+      flush();
+      book.log.close();
+    },
   };
 };
