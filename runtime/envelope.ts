@@ -27,6 +27,13 @@ export class OutEnvelope implements Envelope {
     return [this.trace0, this.trace1, this.trace2, this.trace3];
   }
 
+  /** The trace id as W3C writes it. */
+  traceId(): string {
+    return this.trace()
+      .map((word) => (word >>> 0).toString(16).padStart(8, '0'))
+      .join('');
+  }
+
   setTrace([a, b, c, d]: Trace): void {
     this.trace0 = a;
     this.trace1 = b;

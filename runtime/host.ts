@@ -43,6 +43,19 @@ const randomWords = (): (() => number) => {
   };
 };
 
+/** Dead letters that a thread tells one by one in a second; all of them are counted. */
+const LETTERS_A_SECOND = 100;
+const limiter = (): ((atMs: number) => boolean) => {
+  let second = 0;
+  let told = 0;
+  return (atMs) => {
+    const now = Math.floor(atMs / 1000);
+    if (now !== second) told = 0;
+    second = now;
+    return ++told <= LETTERS_A_SECOND;
+  };
+};
+
 /** `shell` is asked for when it is needed: it is made with the host. */
 export const hostOf = (
   shell: () => Shell,
@@ -51,6 +64,7 @@ export const hostOf = (
   outside: { readonly post: (event: ThreadEvent) => void; readonly exit: () => void },
 ): Host => {
   const { register, pool } = machine;
+  const allowed = limiter();
   const named = (peer: string): string =>
     peer.startsWith('#') ? (places[Number(peer.slice(1))]?.path ?? peer) : peer;
   return {
@@ -62,7 +76,10 @@ export const hostOf = (
     gone: (actor) => register.life(actor) === 'gone',
     dead: (mailbox, reason, peer, kind) => {
       mailbox.metrics.count(`dead_letters:${reason}`, 1);
-      const letter = { atMs: unixMs(), reason, path: mailbox.path, peer: named(peer), kind };
+      const atMs = unixMs();
+      if (!allowed(atMs)) return; // counted all the same
+      const { path, out } = mailbox;
+      const letter = { atMs, reason, path, peer: named(peer), kind, trace: out.traceId() };
       outside.post({ kind: 'dead', letter });
     },
     signal: ({ index: actor }, event) =>
@@ -72,8 +89,9 @@ export const hostOf = (
     crash: (mailbox: Mailbox, kind, error) => {
       if (mailbox.closed || shell().stopped) return;
       shell().stop();
-      const { index: actor, path } = mailbox;
-      outside.post({ kind: 'crash', crash: { actor, path, kind, ...thrown(error) } });
+      const { index: actor, path, out } = mailbox;
+      const crash = { actor, path, kind, ...thrown(error), trace: out.traceId() };
+      outside.post({ kind: 'crash', crash });
       outside.exit();
     },
   };

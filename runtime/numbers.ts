@@ -60,6 +60,24 @@ export const numbersOf = (population: Population, member: Member): ActorNumbers 
   };
 };
 
+/** Counted in every actor's shared memory; `unread` are those that the system itself found. */
+export const deadLettersOf = (
+  population: Population,
+  unread: number,
+  newest: DeadLetters['newest'],
+): DeadLetters => {
+  const byReason: Record<string, number> = unread > 0 ? { 'actor-stopped': unread } : {};
+  for (const member of population.members) {
+    for (const [name, n] of Object.entries(readMetrics(member.metrics).counters)) {
+      if (!name.startsWith(DEAD)) continue;
+      const reason = name.slice(DEAD.length);
+      byReason[reason] = (byReason[reason] ?? 0) + n;
+    }
+  }
+  const total = Object.values(byReason).reduce((sum, n) => sum + n, 0);
+  return { total, byReason, newest };
+};
+
 const stateOf = (children: readonly TreeNode[]): TreeNode['state'] => {
   const order = ['failed', 'starting', 'stopping', 'running', 'stopped'] as const;
   return order.find((state) => children.some((c) => c.state === state)) ?? 'running';

@@ -138,9 +138,13 @@ export class Population {
   async stop(member: Member): Promise<boolean> {
     const thread = this.thread(member);
     member.state = 'stopping';
-    if (!thread?.alive() || member.spec.shutdownMs === 'brutal_kill') return true;
+    if (!thread?.alive()) return true;
     const { index, path } = member.place;
     const closed = thread.control.close(index);
+    if (member.spec.shutdownMs === 'brutal_kill') {
+      closed.catch(() => {}); // nobody waits for it
+      return true;
+    }
     return whileAlive(thread, closed, `${path}: stop`, member.spec.shutdownMs).then(
       () => true,
       () => false,

@@ -211,7 +211,7 @@ export class Supervision {
     if (m.state !== 'starting') return; // its thread died, which was noticed
     const { index: actor, path, thread: index } = m.place;
     const { message, stack = '' } = error;
-    const crash = { actor, path, kind: 'start', error: message, stack };
+    const crash = { actor, path, kind: 'start', error: message, stack, trace: '' };
     this.on.report({ kind: 'crash', crash, atMs: Date.now() });
     const thread = this.population.thread(m);
     this.died(

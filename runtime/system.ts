@@ -6,7 +6,7 @@ import type { SystemEvent, TreeNode } from './actor.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { DeadLetters, Notice, RuntimeEvent } from './events.ts';
 import { readMetrics } from './metrics.ts';
-import { type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
+import { deadLettersOf, type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
 import { type Member, Population } from './population.ts';
 import { prometheusText } from './prometheus.ts';
@@ -74,6 +74,8 @@ class Running {
   private readonly draining = new Map<Member, () => void>();
   /** Threads whose crash has been reported by themselves. */
   private readonly reported = new Set<number>();
+  /** Messages that nobody will read: their receiver has ended for good. */
+  private unreadCount = 0;
   private stopping: Promise<Stopped> | undefined;
   private settle: (stopped: Stopped) => void = () => {};
   private readonly whenStopped: Promise<Stopped>;
@@ -138,7 +140,7 @@ class Running {
       snapshot: () => this.snapshot(),
       facts: record.facts,
       notices: record.notices,
-      deadLetters: record.deadLetters,
+      deadLetters: () => this.deadLetters(),
       kill: (path) => this.kill(path),
       stop: () => this.stop('asked'),
       whenStopped: this.whenStopped,
@@ -151,7 +153,11 @@ class Running {
 
   private metrics(): MetricsSnapshot {
     const actors = this.population.members.map((m) => numbersOf(this.population, m));
-    return { actors, deadLetters: this.record.deadLetters() };
+    return { actors, deadLetters: this.deadLetters() };
+  }
+
+  private deadLetters(): DeadLetters {
+    return deadLettersOf(this.population, this.unreadCount, this.record.letters());
   }
 
   private metricsText(): string {
@@ -165,7 +171,7 @@ class Running {
       metrics: readMetrics(metrics),
     }));
     const { record } = this;
-    const deadLetters = record.deadLetters();
+    const deadLetters = this.deadLetters();
     return { atMs: unixMs(), tree: this.tree(), readings, deadLetters, notices: record.notices() };
   }
 
@@ -216,7 +222,7 @@ class Running {
     if (!known) {
       const { index: actor, path } = inside[0]!.place;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
-      const crash = { actor, path, kind: 'thread', error, stack: exit.stack };
+      const crash = { actor, path, kind: 'thread', error, stack: exit.stack, trace: '' };
       this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
     this.supervision.died(inside, 'crash');
@@ -224,8 +230,10 @@ class Running {
 
   private unread({ place: { path } }: Member, count: number): void {
     if (count === 0) return;
-    const letter = { atMs: unixMs(), reason: 'actor-stopped', path, peer: path, kind: '' } as const;
-    this.record.letter(letter, count);
+    const from = { atMs: unixMs(), path, peer: path, kind: `${count} unread`, trace: '' };
+    const letter = { ...from, reason: 'actor-stopped' as const };
+    this.unreadCount += count;
+    this.record.letter(letter);
     this.report({ kind: 'dead', letter });
   }
 

@@ -108,6 +108,8 @@ export type DeadLetter = {
   /** The other end: an address or a path. */
   readonly peer: string;
   readonly kind: string;
+  /** W3C trace id, 32 hex digits. */
+  readonly trace: string;
 };
 
 export type Crash = {
@@ -117,6 +119,8 @@ export type Crash = {
   readonly kind: string;
   readonly error: string;
   readonly stack: string;
+  /** W3C trace id of the message in hand, or ''. */
+  readonly trace: string;
 };
 
 /** What a thread tells the main thread; in order, and delivered even when the thread ends right after. */

@@ -60,11 +60,17 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
     native: () => inNative(setup.custody, setup.thread),
     terminate: async (wanted) => {
       if (!alive) return true;
-      if (!(await seize(setup.custody, setup.thread, NATIVE_WAIT_MS))) return false;
       expected ||= wanted;
-      await worker.terminate();
-      await gone;
-      return true;
+      if (await seize(setup.custody, setup.thread, NATIVE_WAIT_MS)) {
+        await worker.terminate();
+        await gone;
+        return true;
+      }
+      // Should the call ever come back, the thread ends right after it.
+      void seize(setup.custody, setup.thread, Number.POSITIVE_INFINITY).then(() =>
+        worker.terminate(),
+      );
+      return false;
     },
   };
   worker.on('message', on.event);

@@ -233,3 +233,23 @@ test('two actors that flood each other are found in a circle, and go on', async 
   const before = s.metrics().actors[1]!.messages;
   await s.until(() => s.metrics().actors[1]!.messages > before);
 });
+
+test('a trace goes along with every message of a step, and each message from outside begins one', async () => {
+  driver = openDriver('driver', ['', '?']);
+  system = await testSystem([actor('echo', fixture('echo')), driver.spec]);
+  const s = system;
+  const round = [
+    { do: 'tell', to: '', message: { kind: 'sleep', ms: 60 } },
+    { do: 'ask', to: '', message: { kind: 'hold', id: 1 }, tag: 'x', deadlineMs: 5 },
+    { do: 'tell', to: '?', message: { kind: 'release' } },
+  ] as const;
+  const traces = (path: string): string[] =>
+    s.deadLetters().newest.flatMap((l) => (l.path === path ? [l.trace] : []));
+  driver.run(...round);
+  await s.until(() => traces('echo').length === 1);
+  driver.run(...round);
+  await s.until(() => traces('echo').length === 2);
+  expect(traces('echo')).toEqual(traces('driver'));
+  expect(new Set(traces('echo')).size).toBe(2);
+  expect(traces('echo')[0]).toMatch(/^[0-9a-f]{32}$/);
+});
