@@ -11,11 +11,12 @@ const optionsOf = (seed: number): RunOptions => {
   const chance = random(seed ^ 0x5eed);
   const faults = drawFaults(chance);
   const n = chance.pick([4, 4, 4, 5, 7]);
-  return { seed, n, faults, twins: chance.chance(0.3) ? [chance.int(0, n - 1)] : [] };
+  const transactions = 100;
+  return { seed, n, faults, transactions, twins: chance.chance(0.3) ? [chance.int(0, n - 1)] : [] };
 };
 
 /** Too calm or too disturbed to prove much. */
-const counts = ({ stats }: RunResult): boolean => stats.events >= 3_000 && stats.heights >= 20;
+const counts = ({ stats }: RunResult): boolean => stats.events >= 5_000 && stats.heights >= 20;
 
 test(`${SEEDS} seeds of at least three kinds of faults: no invariant breaks, and everything ends committed`, {
   timeout: 240_000,
