@@ -69,6 +69,7 @@ export type Self =
     }
   | { readonly kind: 'poll'; readonly topic: HeardTopic }
   | { readonly kind: 'saved'; readonly records: readonly Finished[] }
+  | { readonly kind: 'save' }
   | { readonly kind: 'sweep' }
   | { readonly kind: 'ends'; readonly result: Answered<typeof bus, 'ends'> }
   | {
@@ -110,6 +111,9 @@ export type State = {
   /** Content hash (hex) to when the signer took the detection; oldest out at 10,000. */
   readonly detected: Map<string, number>;
   roles: RoleBook | undefined;
+  /** Heard, and not yet durable. */
+  unsaved: Finished[];
+  saving: boolean;
   /** A finite source has ended; the run is complete when all that it caused is settled. */
   drained: boolean;
   complete: boolean;
@@ -120,6 +124,8 @@ export type Fx = Effects<Self, Commands>;
 const ENDS_DEADLINE_MS = 2000;
 const DRAINED_SWEEP_MS = 100;
 const KEEP_HEIGHTS = 64;
+const SAVE_MS = 50;
+const UNSAVED_MAX = 4096;
 const encoder = new TextEncoder();
 
 const subscriptions = (): State['subs'] => {
@@ -135,6 +141,7 @@ const subscriptions = (): State['subs'] => {
 };
 
 const pollTopic = (state: State, topic: HeardTopic, fx: Fx): void => {
+  if (state.unsaved.length >= UNSAVED_MAX) return;
   const full = topic === 'anomalies' && state.ledger.open.size >= state.config.openMax;
   if (full) return fx.after(state.config.sweepMs, { kind: 'poll', topic }, `poll-${topic}`);
   poll(state.subs[topic], fx, { kind: 'fetched', topic });
@@ -164,8 +171,24 @@ const fetched = (
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll', topic }, `poll-${topic}`);
   if (records.length === 0) return pollTopic(state, topic, fx);
   for (const record of records) hear(state, topic, record, fx, atMs);
-  const finished = records.map(({ partition, offset }) => ({ topic, partition, offset }));
-  fx.io('save', { changes: takeChanges(state.ledger), records: finished });
+  for (const { partition, offset } of records) state.unsaved.push({ topic, partition, offset });
+  saveSoon(state, fx);
+  pollTopic(state, topic, fx);
+};
+
+/** What several topics change within a moment is one transaction and one fsync. */
+const saveSoon = (state: State, fx: Fx): void => {
+  if (!state.saving) fx.after(SAVE_MS, { kind: 'save' }, 'save');
+};
+
+const save = (state: State, fx: Fx): void => {
+  const { anomalies, heights, policies } = state.ledger.changes;
+  const changed = anomalies.size + heights.size + policies.size > 0;
+  if (state.saving || (!changed && state.unsaved.length === 0)) return;
+  state.saving = true;
+  const records = state.unsaved;
+  state.unsaved = [];
+  fx.io('save', { changes: takeChanges(state.ledger), records });
 };
 
 const saved = (state: State, records: readonly Finished[], fx: Fx): void => {
@@ -174,10 +197,11 @@ const saved = (state: State, records: readonly Finished[], fx: Fx): void => {
     done(state.subs[topic], partition, offset);
     topics.add(topic);
   }
-  for (const topic of topics) {
-    commitMark(state.subs[topic], fx);
-    pollTopic(state, topic, fx);
-  }
+  for (const topic of topics) commitMark(state.subs[topic], fx);
+  state.saving = false;
+  if (state.unsaved.length > 0) saveSoon(state, fx);
+  // Those that the bound had stopped go on; the others have their question open already.
+  for (const topic of HEARD) pollTopic(state, topic, fx);
   completeIfSettled(state, fx);
 };
 
@@ -197,9 +221,7 @@ const sweep = (state: State, fx: Fx, atMs: number): void => {
     const committed = ledger.outcomes.filter(Boolean).length;
     fx.gauge('acceptance', committed / ledger.outcomes.length);
   }
-  if (ledger.changes.anomalies.size > 0) {
-    fx.io('save', { changes: takeChanges(ledger), records: [] });
-  }
+  save(state, fx);
   if (state.drained && !state.complete) {
     const { topic, group } = state.subs.anomalies;
     fx.ask(bus, { kind: 'ends', topic, group }, { kind: 'ends' }, ENDS_DEADLINE_MS);
@@ -260,6 +282,8 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
       return fetched(state, message.topic, message.result, fx, atMs);
     case 'saved':
       return saved(state, message.records, fx);
+    case 'save':
+      return save(state, fx);
     case 'sweep':
       return sweep(state, fx, atMs);
     case 'ends':
@@ -293,6 +317,8 @@ export const createCore = (crypto: Crypto): Core<FeedbackConfig, State, Self, Co
     subs: subscriptions(),
     detected: new Map(),
     roles: undefined,
+    unsaved: [],
+    saving: false,
     drained: false,
     complete: false,
     busCaughtUp: false,

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { readGenesis } from '#native/genesis-file.ts';
 import { openStore, type Store } from '#native/store.ts';
-import type { Io, IoPort } from '#runtime/actor.ts';
+import type { Io } from '#runtime/actor.ts';
 import type { FeedbackConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { type Changes, FINISHED_MAX, type HeightWords, type PolicyTrack } from './ledger.ts';
