@@ -73,6 +73,22 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
     },
   });
 
+  let waiting: Commands['persist'][] = [];
+  let writing: Promise<void> | undefined;
+  /** Records of one moment cost one fsync: the newest holds what the earlier ones said. */
+  const writeWaiting = (): void => {
+    const work = waiting;
+    waiting = [];
+    writing = undefined;
+    const newest = work.at(-1);
+    if (newest === undefined) return;
+    store.write(
+      newest.record,
+      work.flatMap(({ block }) => (block === null ? [] : [block])),
+    );
+    deliver({ kind: 'persisted', seq: newest.seq });
+  };
+
   return {
     commands: {
       load: () =>
@@ -87,9 +103,19 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
           blockBytesMax: genesis.parameters.blockBytesMax,
           ...store.load(),
         }),
-      persist: ({ seq, record, block }) => {
-        store.write(record, block);
-        deliver({ kind: 'persisted', seq });
+      persist: (work) => {
+        waiting.push(work);
+        writing ??= new Promise((resolve, reject) => {
+          setImmediate(() => {
+            try {
+              writeWaiting();
+              resolve();
+            } catch (error) {
+              reject(error);
+            }
+          });
+        });
+        return writing;
       },
       send: ({ to, frame }) => {
         if (to === null) network.broadcast(frame);

@@ -23,7 +23,8 @@ const MIGRATIONS = [
 export type ReplicaStore = {
   /** null on the very first start with this folder. Throws when a record is there and is not readable. */
   load(): { readonly durable: DurableRecord | null; readonly blocks: readonly StoredBlock[] };
-  write(record: DurableRecord, block: StoredBlock | null): void;
+  /** The newest record, and every block that came with it or before. */
+  write(record: DurableRecord, blocks: readonly StoredBlock[]): void;
   close(): void;
 };
 
@@ -58,9 +59,9 @@ export const openReplicaStore = (file: string, crypto: Crypto): ReplicaStore => 
       });
       return { durable, blocks: stored };
     },
-    write: (record, block) =>
+    write: (record, added) =>
       store.transaction(() => {
-        if (block !== null) {
+        for (const block of added) {
           const hash = blockHash(block.block.header, crypto);
           putBlock.run(hash, block.block.header.height, encodeStoredBlock(block));
         }
