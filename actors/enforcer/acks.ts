@@ -24,6 +24,8 @@ type Said = {
   readonly anchorHash: string;
   readonly ruleHash: string;
   readonly anomaly: string;
+  /** See Entry. */
+  readonly turn: number;
 };
 
 const MS_PER_S = 1000;
@@ -32,7 +34,8 @@ const HASH_BYTES = 32;
 
 const ackOf = (said: Said, signer: Signer, atMs: number): Ack => {
   const { pair, instance, crypto } = signer;
-  const fact = [said.policyId, said.anchorHash, said.result, said.errorCode, instance].join('|');
+  const { policyId, anchorHash, result, errorCode, turn } = said;
+  const fact = [policyId, anchorHash, result, errorCode, instance, turn].join('|');
   const id = uuidOf(crypto.sha256(utf8(fact)));
   const bytes = signControl(
     'policy-ack',
@@ -77,13 +80,18 @@ export const ackApplied = (entry: Entry, signer: Signer, atMs: number): Ack =>
       anchorHash: entry.anchorHash,
       ruleHash: entry.ruleHash,
       anomaly: entry.anomaly,
+      turn: entry.turn,
     },
     signer,
     atMs,
   );
 
 export const ackFailed = (
-  refusal: Refusal & { readonly anomaly?: string; readonly anchorHash?: string },
+  refusal: Refusal & {
+    readonly anomaly?: string;
+    readonly anchorHash?: string;
+    readonly turn?: number;
+  },
   signer: Signer,
   atMs: number,
 ): Ack =>
@@ -97,6 +105,7 @@ export const ackFailed = (
       anchorHash: refusal.anchorHash ?? '',
       ruleHash: refusal.ruleHash,
       anomaly: refusal.anomaly ?? '',
+      turn: refusal.turn ?? 0,
     },
     signer,
     atMs,

@@ -1,36 +1,82 @@
 /** What enforces: told what is to be in force, asked what is. */
+import type { Result } from '#proto/result.ts';
 import type { Entry } from './registry.ts';
+
+export const BACKENDS = ['noop', 'nftables', 'iptables'] as const;
+export type BackendName = (typeof BACKENDS)[number];
+
+/** Why a backend cannot do what it should; the acknowledgement carries the code. */
+export type FaultCode =
+  /** The program is not on the PATH. */
+  | 'missing-program'
+  /** No CAP_NET_ADMIN. */
+  | 'no-capability'
+  /** The kernel lacks nf_tables, ipset or a match of theirs. */
+  | 'no-kernel-support'
+  | 'timed-out'
+  /** The program said no; the reason is its first line. */
+  | 'rejected'
+  /** Written, but not there when it was read back. */
+  | 'not-verified'
+  /** The rule asks for what this backend cannot do. */
+  | 'not-enforceable'
+  | 'expired'
+  /** Somebody pulled the brake: nothing is enforced. */
+  | 'panic'
+  | 'kill-switch';
+
+export type Fault = { readonly code: FaultCode; readonly reason: string };
 
 /** `reason` of an applied one says how ('noop', 'dry_run'); `code` of a failed one is the backend's. */
 export type Applied =
   | { readonly id: string; readonly ok: true; readonly reason: string }
   | { readonly id: string; readonly ok: false; readonly code: string; readonly reason: string };
 
+/** What the firewall itself says. */
+export type Census = {
+  /** Policies that are in force whole. */
+  readonly ids: ReadonlySet<string>;
+  /** Elements and rules in what is ours that nobody asked for, or that were altered. */
+  readonly foreign: number;
+  /** Packets that met one of ours, by what happened to them; those of a dry run passed. */
+  readonly packets: { readonly [action in PacketCount]: number };
+};
+export const PACKET_COUNTS = ['drop', 'reject', 'rate_limit', 'dry_run'] as const;
+export type PacketCount = (typeof PACKET_COUNTS)[number];
+export const NO_PACKETS: Census['packets'] = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+
+/** Calls come one at a time. None of them touches what is not ours. */
 export type Backend = {
-  readonly name: string;
-  /** Brings policies into force, all of a batch in one transaction; one outcome each, in order. */
-  apply(entries: readonly Entry[], atMs: number): Promise<readonly Applied[]>;
-  /** Takes policies out of force; one that is not there is no error. */
-  remove(ids: readonly string[]): Promise<void>;
-  /** Ids of ours that are in force now, as the kernel (or whatever enforces) says. */
-  inForce(): Promise<ReadonlySet<string>>;
+  readonly name: BackendName;
+  /** Whether what it needs is there; the reason of a fault says what to do. */
+  probe(): Promise<Result<void, Fault>>;
+  /** Everything that is to be in force, in one transaction; whatever else of ours there was is gone. */
+  restore(entries: readonly Entry[], atMs: number): Promise<readonly Applied[]>;
+  /**
+   * Brings policies into force and takes others out of it in one transaction, then reads back. One
+   * outcome for each of `entries`, in order; an id in `gone` that is not there is no error.
+   */
+  change(
+    entries: readonly Entry[],
+    gone: readonly string[],
+    atMs: number,
+  ): Promise<readonly Applied[]>;
+  /** Reads the kernel (or whatever enforces). */
+  census(atMs: number): Promise<Result<Census, Fault>>;
+  /** Removes everything of ours. */
+  clear(): Promise<Result<void, Fault>>;
   close(): Promise<void>;
 };
 
-/** Touches nothing: the same path, the same acknowledgements, and a record of what would be in force. */
-export const noopBackend = (): Backend => {
-  const known = new Set<string>();
-  return {
-    name: 'noop',
-    apply: async (entries) =>
-      entries.map((entry) => {
-        known.add(entry.id);
-        return { id: entry.id, ok: true, reason: 'noop' };
-      }),
-    remove: async (ids) => {
-      for (const id of ids) known.delete(id);
-    },
-    inForce: async () => known,
-    close: async () => {},
-  };
-};
+export const applied = ({ id, rule }: Entry, how = ''): Applied => ({
+  id,
+  ok: true,
+  reason: rule.guardrails.dry_run === true ? 'dry_run' : how,
+});
+
+export const failed = ({ id }: Entry, { code, reason }: Fault): Applied => ({
+  id,
+  ok: false,
+  code,
+  reason,
+});

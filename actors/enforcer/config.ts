@@ -1,10 +1,45 @@
 import { z } from 'zod';
+import { BACKENDS } from './backend.ts';
+import { FAILSAFE_DEFAULT, parseFailsafe } from './failsafe.ts';
 
 export const config = z.strictObject({
   backend: z
-    .enum(['noop'])
+    .enum(BACKENDS)
     .default('noop')
     .describe('What is told to enforce; noop touches nothing and shows what would happen'),
+  failsafePorts: z
+    .array(z.string().refine((text) => parseFailsafe(text) !== undefined, 'as tcp/22 or udp/67-68'))
+    .max(64)
+    .default([...FAILSAFE_DEFAULT])
+    .describe('Ports of this node that stay open whatever a policy says, as tcp/22 or udp/67-68'),
+  killSwitch: z
+    .boolean()
+    .default(false)
+    .describe('Enforce nothing and remove what is in force; policies fail with kill-switch'),
+  netns: z
+    .string()
+    .regex(/^[\w.-]*$/)
+    .max(64)
+    .default('')
+    .describe(
+      'Network namespace (ip netns) whose firewall is meant; empty for that of the process',
+    ),
+  firewallTimeoutMs: z
+    .int()
+    .min(100)
+    .default(30_000)
+    .describe('How long one call of nft or iptables may take, ms'),
+  peersShareMax: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('Share of the peers seen in five minutes that may be cut off, once there are 20'),
+  surveyMs: z
+    .int()
+    .min(1000)
+    .default(10_000)
+    .describe('How often own addresses, gateway, resolvers, sessions and peers are looked at, ms'),
   key: z
     .string()
     .min(1)

@@ -2,124 +2,51 @@
  * The enforcement agent: verify, apply, persist, acknowledge, in this order. A record of the bus is
  * finished when what came of it and its acknowledgement are durable; a crash before that reads it again.
  */
-import type { Committee } from '#proto/consensus/committee.ts';
-import type { Crypto, KeyPair } from '#proto/crypto.ts';
-import type { Genesis } from '#proto/genesis.ts';
+import type { Crypto } from '#proto/crypto.ts';
 import { guardrailLimits } from '#proto/policy.ts';
 import { unreachable } from '#proto/result.ts';
 import { roleBook } from '#proto/roles.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
-import type { Answered, Core, Effects, MessagesTo } from '#runtime/actor.ts';
-import { bus } from '#runtime/bus/protocol.ts';
-import {
-  commitMark,
-  done,
-  onFetched,
-  poll,
-  type Subscription,
-  subscription,
-} from '#runtime/bus/subscription.ts';
-import {
-  type Ack,
-  ackApplied,
-  ackFailed,
-  newOutbox,
-  nextToSend,
-  type Outbox,
-  pendingAcks,
-  type Signer,
-} from './acks.ts';
-import type { Applied } from './backend.ts';
+import type { Answered, Core } from '#runtime/actor.ts';
+import type { bus } from '#runtime/bus/protocol.ts';
+import { commitMark, done, onFetched, poll, subscription } from '#runtime/bus/subscription.ts';
+import { newOutbox, pendingAcks } from './acks.ts';
+import { listed, summary } from './answers.ts';
+import { NO_PACKETS } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
-import type { enforcer } from './protocol.ts';
+import { cutOff, NOWHERE } from './neighbourhood.ts';
+import { published, sendAcks } from './posting.ts';
 import {
   activeCount,
+  allDesired,
   type Entry,
   expired,
-  forget,
   inForce,
   lastMinute,
   newRegistry,
   type Registry,
-  viewOf,
 } from './registry.ts';
-import { judge, type Refusal, type Trusted } from './verdict.ts';
+import { braked, enforced, reconciled } from './settling.ts';
+import type { Commands, Fx, Place, Self, State } from './state.ts';
+import { judge, type Refusal, type Verdict } from './verdict.ts';
 
-type Place = { readonly partition: number; readonly offset: number };
+export type { Batch, Commands, Self, State } from './state.ts';
 
-export type Self =
-  | MessagesTo<typeof enforcer>
-  | {
-      readonly kind: 'opened';
-      readonly genesis: Genesis;
-      readonly committee: Committee;
-      readonly pair: KeyPair;
-      readonly entries: readonly Entry[];
-      readonly acks: readonly Ack[];
-    }
-  | { readonly kind: 'fetched'; readonly result: Answered<typeof bus, 'fetch'> }
-  | { readonly kind: 'poll' }
-  | { readonly kind: 'enforced'; readonly batch: Batch; readonly outcomes: readonly Applied[] }
-  | { readonly kind: 'saved'; readonly places: readonly Place[]; readonly acks: readonly Ack[] }
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'reconcile' }
-  | { readonly kind: 'reconciled'; readonly missing: number; readonly foreign: number }
-  | {
-      readonly kind: 'published';
-      readonly id: string;
-      readonly result: Answered<typeof bus, 'publish'>;
-    }
-  | { readonly kind: 'send' };
-
-/** What one fetch, or the clock, asks of the backend. */
-export type Batch = {
-  readonly apply: readonly Entry[];
-  readonly remove: readonly Entry[];
-  readonly refused: readonly Refusal[];
-  readonly places: readonly Place[];
-};
-
-export type Commands = {
-  open: null;
-  enforce: Batch;
-  save: {
-    readonly entries: readonly Entry[];
-    readonly acks: readonly Ack[];
-    readonly forgotten: readonly string[];
-    readonly places: readonly Place[];
-  };
-  acked: { readonly id: string };
-  /** Everything that is to be in force: the backend is made equal to it. */
-  reconcile: readonly Entry[];
-};
-
-export type State = {
-  readonly config: EnforcerConfig;
-  readonly crypto: Crypto;
-  readonly updates: Subscription;
-  registry: Registry;
-  outbox: Outbox;
-  trusted: Trusted | undefined;
-  signer: Signer | undefined;
-  coverage: number;
-  failures: number;
-  draining: boolean;
-};
-
-type Fx = Effects<Self, Commands>;
-
-const PUBLISH_DEADLINE_MS = 5000;
 const RETRY_MS = 500;
-const MS_PER_S = 1000;
-const encoder = new TextEncoder();
 
-const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx): void => {
+const opened = (
+  state: State,
+  message: Extract<Self, { kind: 'opened' }>,
+  fx: Fx,
+  atMs: number,
+): void => {
   const { config, crypto } = state;
   const { genesis, committee, pair } = message;
   const { parameters } = genesis;
   state.registry = newRegistry(message.entries);
   state.outbox = newOutbox(message.acks);
   state.signer = { pair, instance: config.instance, crypto };
+  state.around = message.around;
   const limits = guardrailLimits(
     {
       ...parameters,
@@ -128,12 +55,14 @@ const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx
     },
     [...genesis.neverBlock, ...config.neverBlock],
   );
-  state.trusted = { trust: { committee, crypto }, roles: roleBook(genesis), limits };
+  const { peersShareMax } = config;
+  state.trusted = { trust: { committee, crypto }, roles: roleBook(genesis), limits, peersShareMax };
   // What was in force before a restart is in force again before the first new policy is read.
-  fx.io('reconcile', [...state.registry.entries.values()].filter(inForce));
+  fx.io('restore', allDesired(state.registry, atMs));
   sendAcks(state, fx);
   fx.after(config.tickMs, { kind: 'tick' }, 'tick');
   fx.after(config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
+  fx.after(config.surveyMs, { kind: 'survey' }, 'survey');
   pollUpdates(state, fx);
   fx.signal({ kind: 'ready' });
 };
@@ -146,132 +75,88 @@ const pollUpdates = (state: State, fx: Fx): void => {
   poll(state.updates, fx, { kind: 'fetched' });
 };
 
+type Growing = {
+  readonly apply: Entry[];
+  readonly remove: Entry[];
+  readonly renewed: Entry[];
+  readonly refused: Refusal[];
+  readonly places: Place[];
+};
+
 const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, atMs: number) => {
   const { records, retryMs } = onFetched(state.updates, result);
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
   if (records.length === 0) return pollUpdates(state, fx);
-  const { registry } = state;
-  const batch: { apply: Entry[]; remove: Entry[]; refused: Refusal[]; places: Place[] } = {
-    apply: [],
-    remove: [],
-    refused: [],
-    places: [],
-  };
+  const { registry, around } = state;
+  const batch: Growing = { apply: [], remove: [], renewed: [], refused: [], places: [] };
+  const rules = [...registry.entries.values()].filter(inForce).map((entry) => entry.rule);
+  const cut = cutOff(rules, around);
+  let active = activeCount(registry, atMs);
   for (const record of records) {
     batch.places.push({ partition: record.partition, offset: record.offset });
     const situation = {
       newestAnchor: (id: string) => registry.entries.get(id)?.anchorHeight ?? -1,
-      active: activeCount(registry),
+      active,
       lastMinute: lastMinute(registry, atMs),
+      around,
+      cut,
     };
     const verdict = judge(record.value, state.trusted!, situation, atMs);
     if (!verdict.ok) batch.refused.push(verdict.error);
-    else if (verdict.value.kind !== 'known') {
-      const { kind, entry } = verdict.value;
-      const before = registry.entries.get(entry.id);
-      registry.entries.set(entry.id, entry);
-      // A newer proof of a policy in force changes its record, not the firewall.
-      if (kind === 'apply' && before?.status === 'applied') {
-        Object.assign(entry, { status: 'applied', reason: before.reason });
-        entry.appliedAtMs = before.appliedAtMs;
-      } else if (kind === 'apply') {
-        registry.recent.push(atMs);
-        batch.apply.push(entry);
-      } else {
-        batch.remove.push(entry);
-      }
+    else if (verdict.value.kind !== 'known' && take(registry, verdict.value, batch, atMs)) {
+      active++;
+      for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
     }
   }
   fx.io('enforce', batch);
 };
 
-const enforced = (
-  state: State,
-  message: Extract<Self, { kind: 'enforced' }>,
-  fx: Fx,
+/** True for a policy that is new in force. */
+const take = (
+  registry: Registry,
+  verdict: Exclude<Verdict, { kind: 'known' }>,
+  batch: Growing,
   atMs: number,
-) => {
-  const { batch, outcomes } = message;
-  const signer = state.signer!;
-  const acks: Ack[] = [];
-  for (const [k, entry] of batch.apply.entries()) {
-    const outcome = outcomes[k]!;
-    entry.reason = outcome.reason;
-    if (outcome.ok) {
-      entry.status = 'applied';
-      entry.appliedAtMs = atMs;
-      acks.push(ackApplied(entry, signer, atMs));
-      fx.emit('stage_applied', 1);
-      fx.emit('commit_to_apply_seconds', Math.max(0, atMs - entry.committedMs) / MS_PER_S);
-      const targets = viewOf(entry).targets.join(', ');
-      const ttlS = Math.round((entry.expiresMs - atMs) / MS_PER_S);
-      const text = `${entry.rule.action} ${targets} for ${ttlS} s (${outcome.reason})`;
-      fx.signal({ kind: 'notice', topic: 'policy', text });
-    } else {
-      entry.status = 'failed';
-      const { code, reason } = outcome;
-      const { id, ruleHash, anomaly, anchorHash } = entry;
-      acks.push(
-        ackFailed({ policyId: id, code, reason, ruleHash, anomaly, anchorHash }, signer, atMs),
-      );
-      fx.emit('failed', 1);
-    }
+): boolean => {
+  const { kind, entry } = verdict;
+  const before = registry.entries.get(entry.id);
+  registry.entries.set(entry.id, entry);
+  const waiting = batch.apply.findIndex((one) => one.id === entry.id);
+  if (kind === 'remove') {
+    // What is undone in the same breath never comes into force.
+    if (waiting >= 0) batch.apply.splice(waiting, 1);
+    batch.remove.push(entry);
+    return false;
   }
-  for (const entry of batch.remove) {
-    if (entry.status !== 'expired') entry.status = 'removed';
-    entry.endedAtMs = atMs;
-    fx.emit(entry.status, 1);
+  if (waiting >= 0) {
+    batch.apply[waiting] = entry;
+    return false;
   }
-  for (const refused of batch.refused) {
-    fx.emit('refused', 1);
-    fx.log('warn', 'a policy is refused', { ...refused });
-    // What names no policy cannot be acknowledged; it is counted and logged.
-    if (refused.policyId !== '') acks.push(ackFailed(refused, signer, atMs));
+  if (before?.status === 'applied') {
+    // A newer proof of a policy in force changes its record, not the firewall.
+    Object.assign(entry, { status: 'applied', reason: before.reason, turn: before.turn });
+    entry.appliedAtMs = before.appliedAtMs;
+    batch.renewed.push(entry);
+    return false;
   }
-  const entries = [...batch.apply, ...batch.remove];
-  fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
+  if (before !== undefined) entry.turn = before.turn + 1;
+  registry.recent.push(atMs);
+  batch.apply.push(entry);
+  return true;
 };
 
-const saved = (state: State, message: Extract<Self, { kind: 'saved' }>, fx: Fx): void => {
+const saved = (
+  state: State,
+  message: Extract<Self, { kind: 'saved' }>,
+  fx: Fx,
+  atMs: number,
+): void => {
   for (const { partition, offset } of message.places) done(state.updates, partition, offset);
   commitMark(state.updates, fx);
   state.outbox.waiting.push(...message.acks);
-  fx.gauge('active', activeCount(state.registry));
+  fx.gauge('active', activeCount(state.registry, atMs));
   sendAcks(state, fx);
   if (message.places.length > 0) pollUpdates(state, fx);
-};
-
-const sendAcks = (state: State, fx: Fx): void => {
-  for (const ack of nextToSend(state.outbox, state.config.acksOpenMax)) {
-    fx.ask(
-      bus,
-      {
-        kind: 'publish',
-        topic: TOPICS.policyAcks,
-        key: ack.policyId,
-        value: ack.bytes,
-        headers: '{}',
-      },
-      { kind: 'published', id: ack.id },
-      PUBLISH_DEADLINE_MS,
-    );
-  }
-  fx.gauge('acks_waiting', pendingAcks(state.outbox));
-  if (state.draining && pendingAcks(state.outbox) === 0) fx.stop('normal');
-};
-
-const published = (state: State, message: Extract<Self, { kind: 'published' }>, fx: Fx): void => {
-  const { id, result } = message;
-  const ack = state.outbox.sent.get(id);
-  if (ack === undefined) return;
-  state.outbox.sent.delete(id);
-  if (result.ok && result.value.outcome === 'ok') {
-    fx.emit('stage_acked', 1);
-    fx.io('acked', { id });
-    return sendAcks(state, fx);
-  }
-  state.outbox.waiting.unshift(ack);
-  fx.after(RETRY_MS, { kind: 'send' }, 'send');
 };
 
 const tick = (state: State, fx: Fx, atMs: number): void => {
@@ -280,46 +165,22 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
     entry.status = 'expired';
     entry.endedAtMs = atMs;
   }
-  if (over.length > 0) fx.io('enforce', { apply: [], remove: over, refused: [], places: [] });
+  if (over.length > 0) {
+    fx.io('enforce', { apply: [], remove: over, renewed: [], refused: [], places: [] });
+  }
+  fx.io('look', null);
   fx.after(state.config.tickMs, { kind: 'tick' }, 'tick');
 };
 
-const reconciled = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx: Fx): void => {
-  const { missing, foreign } = message;
-  const active = activeCount(state.registry);
-  state.coverage = active === 0 ? 1 : (active - missing) / active;
-  fx.gauge('coverage_ratio', state.coverage);
-  if (missing + foreign === 0) return;
-  fx.emit('drift_repaired', missing + foreign);
-  fx.log('warn', 'the backend differed from what is committed and was repaired', {
-    missing,
-    foreign,
-  });
-};
-
-const listed = (state: State, message: Extract<Self, { kind: 'list' }>, fx: Fx): void => {
-  const views = [...state.registry.entries.values()]
-    .filter((entry) => !message.activeOnly || inForce(entry))
-    .sort((a, b) => b.committedMs - a.committedMs || (a.id < b.id ? -1 : 1))
-    .slice(0, message.limit)
-    .map(viewOf);
-  fx.reply(message.replyTo, { policies: encoder.encode(JSON.stringify(views)) });
-};
-
-const summary = (state: State, message: Extract<Self, { kind: 'summary' }>, fx: Fx): void => {
-  const byStatus: Record<string, number> = {};
-  for (const { status } of state.registry.entries.values()) {
-    byStatus[status] = (byStatus[status] ?? 0) + 1;
-  }
-  const { config, coverage, outbox } = state;
-  const json = { backend: config.backend, byStatus, coverage, acksWaiting: pendingAcks(outbox) };
-  fx.reply(message.replyTo, { json: encoder.encode(JSON.stringify(json)) });
+const compare = (state: State, fx: Fx, atMs: number): void => {
+  fx.io('reconcile', allDesired(state.registry, atMs));
+  fx.after(state.config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
 };
 
 const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
   switch (message.kind) {
     case 'opened':
-      return opened(state, message, fx);
+      return opened(state, message, fx, atMs);
     case 'poll':
       return pollUpdates(state, fx);
     case 'fetched':
@@ -327,7 +188,7 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'enforced':
       return enforced(state, message, fx, atMs);
     case 'saved':
-      return saved(state, message, fx);
+      return saved(state, message, fx, atMs);
     case 'send':
       return sendAcks(state, fx);
     case 'published':
@@ -335,13 +196,18 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'tick':
       return tick(state, fx, atMs);
     case 'reconcile':
-      fx.io(
-        'reconcile',
-        [...state.registry.entries.values()].filter((e) => e.status === 'applied'),
-      );
-      return fx.after(state.config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
+      return compare(state, fx, atMs);
     case 'reconciled':
-      return reconciled(state, message, fx);
+      return reconciled(state, message, fx, atMs);
+    case 'braked':
+      braked(state, message, fx);
+      return compare(state, fx, atMs);
+    case 'survey':
+      fx.io('survey', null);
+      return fx.after(state.config.surveyMs, { kind: 'survey' }, 'survey');
+    case 'surveyed':
+      state.around = message.around;
+      return;
     case 'list':
       return listed(state, message, fx);
     case 'summary':
@@ -360,8 +226,11 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     outbox: newOutbox([]),
     trusted: undefined,
     signer: undefined,
+    around: NOWHERE,
     coverage: 1,
-    failures: 0,
+    packets: NO_PACKETS,
+    brake: undefined,
+    fault: undefined,
     draining: false,
   }),
   start: (_state, fx) => fx.io('open', null),

@@ -5,12 +5,17 @@ import { readGenesis } from '#native/genesis-file.ts';
 import { openStore, type Store } from '#native/store.ts';
 import { hex } from '#proto/bytes.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
-import type { Io } from '#runtime/actor.ts';
+import type { Io, IoPort } from '#runtime/actor.ts';
 import type { Ack } from './acks.ts';
-import { type Backend, noopBackend } from './backend.ts';
+import { type Fault, failed } from './backend.ts';
+import { backendOf } from './backends/choice.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
+import { NOWHERE, type Surroundings } from './neighbourhood.ts';
+import { readPanic } from './panic.ts';
+import { reconcile, restore, suspend } from './reconciling.ts';
 import type { Entry } from './registry.ts';
+import { surveyor } from './surroundings.ts';
 
 const MIGRATIONS = [
   `CREATE TABLE policies (id TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
@@ -63,21 +68,53 @@ const storage = (store: Store) => {
   };
 };
 
-/** Makes the backend equal to `desired`: what is missing is applied, what is ours and not desired is removed. */
-const reconcile = async (backend: Backend, desired: readonly Entry[], atMs: number) => {
-  const actual = await backend.inForce();
-  const missing = desired.filter((entry) => !actual.has(entry.id));
-  if (missing.length > 0) await backend.apply(missing, atMs);
-  const wanted = new Set(desired.map((entry) => entry.id));
-  const foreign = [...actual].filter((id) => !wanted.has(id));
-  if (foreign.length > 0) await backend.remove(foreign);
-  return { missing: missing.length, foreign: foreign.length };
+/** Why nothing is enforced, asked anew before every write. */
+const brakeOf = (config: EnforcerConfig, port: IoPort<Self>): (() => Fault | undefined) => {
+  if (config.killSwitch) {
+    return () => ({ code: 'kill-switch', reason: 'killSwitch is set in the topology' });
+  }
+  return () => {
+    const panic = readPanic(port.node.dataDir, port.now());
+    if (panic === undefined) return undefined;
+    const until = Number.isFinite(panic.untilMs)
+      ? `until ${new Date(panic.untilMs).toISOString()}`
+      : 'until somebody ends it';
+    return { code: 'panic', reason: `panic by ${panic.by} ${until}: ${panic.reason}` };
+  };
 };
 
-export const io: Io<EnforcerConfig, Self, Commands> = (config, port) => {
+const surveys = (config: EnforcerConfig, port: IoPort<Self>): (() => Promise<Surroundings>) => {
+  const survey = surveyor({
+    netns: config.netns,
+    sshConnection: process.env.SSH_CONNECTION ?? '',
+    now: port.now,
+  });
+  let last = NOWHERE;
+  return async () => {
+    if (config.backend === 'noop') return NOWHERE;
+    const found = await survey();
+    if (found.ok) last = found.value;
+    else port.log('warn', 'the surroundings of this host cannot be seen', { ...found.error });
+    return last;
+  };
+};
+
+/** One call of the backend after the other, in the order of the commands. */
+const queue = () => {
+  let last: Promise<void> = Promise.resolve();
+  return (work: () => Promise<void>): Promise<void> => {
+    last = last.then(work);
+    return last;
+  };
+};
+
+export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
   const store = openStore(join(port.dataDir, 'enforcer.sqlite'), { migrations: MIGRATIONS });
   const disk = storage(store);
-  const backend = noopBackend();
+  const backend = backendOf(config, port.now);
+  const brake = brakeOf(config, port);
+  const survey = surveys(config, port);
+  const inTurn = queue();
   const keys = join(port.node.dataDir, 'keys');
   const pair = readPrivateKey(isAbsolute(config.key) ? config.key : join(keys, config.key));
   const genesis = readGenesis(port.node.genesis);
@@ -85,21 +122,34 @@ export const io: Io<EnforcerConfig, Self, Commands> = (config, port) => {
     // One result a command, commands come in batches of one fetch: a full mailbox here is a bug.
     if (!port.deliver(message)) throw new Error('the enforcer cannot take its own result');
   };
+  const equalize = (desired: readonly Entry[], how: typeof reconcile) =>
+    inTurn(async () => {
+      const why = brake();
+      const found = await (why === undefined
+        ? how(backend, desired, port.now)
+        : suspend(backend, desired, why));
+      deliver({ kind: 'reconciled', desired, found });
+    });
+  let braked: string | undefined;
+  const probed = await backend.probe();
+  if (!probed.ok) port.log('error', 'policies cannot be enforced', { ...probed.error });
   return {
     commands: {
-      open: () =>
-        deliver({
-          kind: 'opened',
-          genesis,
-          committee: genesisCommittee(genesis, crypto),
-          pair,
-          ...disk.load(),
-        }),
-      enforce: async (batch) => {
-        const outcomes = await backend.apply(batch.apply, port.now());
-        if (batch.remove.length > 0) await backend.remove(batch.remove.map((entry) => entry.id));
-        deliver({ kind: 'enforced', batch, outcomes });
+      open: async () => {
+        const around = await survey();
+        const committee = genesisCommittee(genesis, crypto);
+        deliver({ kind: 'opened', genesis, committee, pair, around, ...disk.load() });
       },
+      enforce: (batch) =>
+        inTurn(async () => {
+          const why = brake();
+          const gone = batch.remove.map((entry) => entry.id);
+          const outcomes =
+            why === undefined
+              ? await backend.change(batch.apply, gone, port.now())
+              : batch.apply.map((entry) => failed(entry, why));
+          deliver({ kind: 'enforced', batch, outcomes });
+        }),
       save: (work) => {
         const acks = disk.save(work);
         deliver({ kind: 'saved', places: work.places, acks });
@@ -107,12 +157,18 @@ export const io: Io<EnforcerConfig, Self, Commands> = (config, port) => {
       acked: ({ id }) => {
         disk.acked(id);
       },
-      reconcile: async (desired) => {
-        deliver({ kind: 'reconciled', ...(await reconcile(backend, desired, port.now())) });
+      restore: (desired) => equalize(desired, restore),
+      reconcile: (desired) => equalize(desired, reconcile),
+      look: () => {
+        const why = brake();
+        if (why?.reason === braked) return;
+        braked = why?.reason;
+        deliver({ kind: 'braked', why });
       },
+      survey: async () => deliver({ kind: 'surveyed', around: await survey() }),
     },
     close: async () => {
-      await backend.close();
+      await inTurn(() => backend.close());
       store.close();
     },
   };

@@ -20,6 +20,8 @@ export type Entry = {
   reason: string;
   appliedAtMs: number;
   endedAtMs: number;
+  /** How often it has come into force or out of it again since it was first acknowledged. */
+  turn: number;
 };
 
 /** What the API shows of one. */
@@ -52,9 +54,17 @@ const MINUTE_MS = 60_000;
 export const inForce = (entry: Entry): boolean =>
   entry.status === 'applied' || entry.status === 'pending';
 
-export const activeCount = (registry: Registry): number => {
+/** What the backend should have in force; what it failed to do is tried again until its time is over. */
+export const desired = (entry: Entry, atMs: number): boolean =>
+  (inForce(entry) || entry.status === 'failed') && entry.expiresMs > atMs;
+
+export const allDesired = (registry: Registry, atMs: number): readonly Entry[] =>
+  [...registry.entries.values()].filter((entry) => desired(entry, atMs));
+
+/** Failed ones among them: they may yet come into force. */
+export const activeCount = (registry: Registry, atMs: number): number => {
   let count = 0;
-  for (const entry of registry.entries.values()) if (inForce(entry)) count++;
+  for (const entry of registry.entries.values()) if (desired(entry, atMs)) count++;
   return count;
 };
 

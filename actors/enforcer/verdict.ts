@@ -10,12 +10,15 @@ import { checkGuardrails, type GuardrailLimits, parsePolicyRule } from '#proto/p
 import { err, ok, type Result } from '#proto/result.ts';
 import type { RoleBook } from '#proto/roles.ts';
 import { decodeControl, verifyControl } from '#proto/wire/control.ts';
+import { type CutOff, checkSurroundings, type Surroundings } from './neighbourhood.ts';
 import type { Entry } from './registry.ts';
 
 export type Trusted = {
   readonly trust: Trust;
   readonly roles: RoleBook;
   readonly limits: GuardrailLimits;
+  /** 0..1: of the peers seen lately, so many may be cut off. */
+  readonly peersShareMax: number;
 };
 
 /** What the agent remembers and counts when it judges. */
@@ -24,6 +27,8 @@ export type Situation = {
   readonly newestAnchor: (policyId: string) => number;
   readonly active: number;
   readonly lastMinute: number;
+  readonly around: Surroundings;
+  readonly cut: CutOff;
 };
 
 export type Verdict =
@@ -64,6 +69,7 @@ const entryOf = (proven: Proven, policyId: string, trusted: Trusted): Entry | un
     reason: '',
     appliedAtMs: 0,
     endedAtMs: 0,
+    turn: 0,
   };
 };
 
@@ -107,5 +113,8 @@ export const judge = (
     spoofable: false,
   });
   if (!checked.ok) return refusal(id, checked.error.code, checked.error.reason, ruleHash);
+  const { around, cut } = situation;
+  const local = checkSurroundings(entry.rule, around, cut, trusted.peersShareMax);
+  if (!local.ok) return refusal(id, local.error.code, local.error.reason, ruleHash);
   return ok({ kind: 'apply', entry });
 };

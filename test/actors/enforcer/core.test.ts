@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest';
 import type { Applied } from '#actors/enforcer/backend.ts';
 import { config } from '#actors/enforcer/config.ts';
 import { type Commands, createCore, type Self } from '#actors/enforcer/core.ts';
+import { NOWHERE, type Surroundings } from '#actors/enforcer/neighbourhood.ts';
 import { crypto } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
@@ -17,11 +18,11 @@ const policy = committedPolicy();
 const core = createCore(crypto);
 const NOW_MS = policy.state.committedMs + 100;
 
-const began = (settings = {}) => {
+const began = (settings = {}, around: Surroundings = NOWHERE) => {
   const state = core.init(config.parse(settings));
   const fx = recorder<Self, Commands>();
   const committee = genesisCommittee(genesis, crypto);
-  const opened = { genesis, committee, pair: keys.enforcer, entries: [], acks: [] };
+  const opened = { genesis, committee, pair: keys.enforcer, entries: [], acks: [], around };
   core.step(state, { kind: 'opened', ...opened }, fx, NOW_MS);
   fx.take();
   return { state, fx, offset: 0 };

@@ -1,0 +1,124 @@
+/** What came of a batch, of a comparison with the backend, and of a pulled brake. */
+import { type Ack, ackApplied, ackFailed } from './acks.ts';
+import { type Applied, PACKET_COUNTS } from './backend.ts';
+import { desired, type Entry, forget, viewOf } from './registry.ts';
+import type { Fx, Self, State } from './state.ts';
+
+const MS_PER_S = 1000;
+/** What the backend refused or lost is tried again so soon. */
+const RETRY_MS = 5000;
+
+const announce = (entry: Entry, atMs: number, fx: Fx): void => {
+  const targets = viewOf(entry).targets.join(', ');
+  const ttlS = Math.round((entry.expiresMs - atMs) / MS_PER_S);
+  const how = entry.reason === '' ? '' : ` (${entry.reason})`;
+  const text = `${entry.rule.action} ${targets} for ${ttlS} s${how}`;
+  fx.signal({ kind: 'notice', topic: 'policy', text });
+};
+
+/** The new status of an entry and what is said of it. */
+const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: number): Ack => {
+  const signer = state.signer!;
+  entry.reason = outcome.reason;
+  if (outcome.ok) {
+    entry.status = 'applied';
+    entry.appliedAtMs = atMs;
+    fx.emit('stage_applied', 1);
+    fx.emit('commit_to_apply_seconds', Math.max(0, atMs - entry.committedMs) / MS_PER_S);
+    announce(entry, atMs, fx);
+    return ackApplied(entry, signer, atMs);
+  }
+  entry.status = 'failed';
+  fx.emit('failed', 1);
+  const { code, reason } = outcome;
+  fx.log('warn', 'a policy is not in force', { id: entry.id, code, reason });
+  return ackFailed({ ...entry, policyId: entry.id, code, reason }, signer, atMs);
+};
+
+export const enforced = (
+  state: State,
+  message: Extract<Self, { kind: 'enforced' }>,
+  fx: Fx,
+  atMs: number,
+): void => {
+  const { batch, outcomes } = message;
+  const acks: Ack[] = [];
+  for (const [k, entry] of batch.apply.entries()) {
+    acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
+  }
+  for (const entry of batch.remove) {
+    if (entry.status !== 'expired') entry.status = 'removed';
+    entry.endedAtMs = atMs;
+    fx.emit(entry.status, 1);
+  }
+  for (const refused of batch.refused) {
+    fx.emit('refused', 1);
+    fx.log('warn', 'a policy is refused', { ...refused });
+    // What names no policy cannot be acknowledged; it is counted and logged.
+    if (refused.policyId !== '') acks.push(ackFailed(refused, state.signer!, atMs));
+  }
+  if (outcomes.some((one) => !one.ok)) retrySoon(state, fx);
+  const entries = [...batch.apply, ...batch.remove, ...batch.renewed];
+  fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
+};
+
+const retrySoon = (state: State, fx: Fx): void =>
+  fx.after(Math.min(RETRY_MS, state.config.reconcileMs), { kind: 'reconcile' }, 'reconcile');
+
+/** Only what has changed is said: the acknowledgement of a policy that went on as before stands. */
+export const reconciled = (
+  state: State,
+  message: Extract<Self, { kind: 'reconciled' }>,
+  fx: Fx,
+  atMs: number,
+): void => {
+  const { found } = message;
+  const changed: Entry[] = [];
+  const acks: Ack[] = [];
+  for (const [k, outcome] of found.outcomes.entries()) {
+    const entry = message.desired[k]!;
+    const isKnown = state.registry.entries.get(entry.id) === entry && desired(entry, atMs);
+    const isNews = outcome.ok ? entry.status !== 'applied' : entry.status !== 'failed';
+    if (!isKnown || !isNews) continue;
+    // The same fact has the same id; one that comes about again is another one.
+    entry.turn++;
+    acks.push(settle(state, entry, outcome, fx, atMs));
+    changed.push(entry);
+  }
+  if (changed.length > 0) {
+    fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
+  }
+  if (found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
+  if (found.fault !== undefined && state.fault?.reason !== found.fault.reason) {
+    fx.log('error', 'what is in force cannot be read or written', { ...found.fault });
+  }
+  state.fault = found.fault;
+  fx.gauge('backend_up', found.fault === undefined ? 1 : 0);
+  if (found.fault !== undefined) return retrySoon(state, fx);
+  report(state, message, fx);
+};
+
+const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx: Fx): void => {
+  const { desired: wanted, found } = message;
+  const lost = found.missing.length;
+  state.coverage = wanted.length === 0 ? 1 : (wanted.length - lost) / wanted.length;
+  if (state.brake !== undefined) state.coverage = wanted.length === 0 ? 1 : 0;
+  fx.gauge('coverage_ratio', state.coverage);
+  state.packets = found.packets;
+  for (const action of PACKET_COUNTS) fx.gauge(`packets_${action}`, found.packets[action]);
+  if (lost + found.foreign === 0) return;
+  fx.emit('drift_repaired', lost + found.foreign);
+  fx.log('warn', 'the backend differed from what is committed and was repaired', {
+    missing: lost,
+    foreign: found.foreign,
+  });
+};
+
+export const braked = (state: State, message: Extract<Self, { kind: 'braked' }>, fx: Fx): void => {
+  const { why } = message;
+  state.brake = why;
+  fx.gauge('braked', why === undefined ? 0 : 1);
+  const text = why === undefined ? 'enforcing again' : `nothing is enforced: ${why.reason}`;
+  fx.log('warn', text);
+  fx.signal({ kind: 'notice', topic: 'policy', text });
+};

@@ -1,0 +1,100 @@
+/** What the agent's core keeps, hears and asks of the world. */
+import type { Committee } from '#proto/consensus/committee.ts';
+import type { Crypto, KeyPair } from '#proto/crypto.ts';
+import type { Genesis } from '#proto/genesis.ts';
+import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
+import type { bus } from '#runtime/bus/protocol.ts';
+import type { Subscription } from '#runtime/bus/subscription.ts';
+import type { Ack, Outbox, Signer } from './acks.ts';
+import type { Applied, Census, Fault } from './backend.ts';
+import type { EnforcerConfig } from './config.ts';
+import type { Surroundings } from './neighbourhood.ts';
+import type { enforcer } from './protocol.ts';
+import type { Reconciled } from './reconciling.ts';
+import type { Entry, Registry } from './registry.ts';
+import type { Refusal, Trusted } from './verdict.ts';
+
+export type Place = { readonly partition: number; readonly offset: number };
+
+/** What one fetch, or the clock, asks of the backend. */
+export type Batch = {
+  readonly apply: readonly Entry[];
+  readonly remove: readonly Entry[];
+  /** In force already, on a newer proof. */
+  readonly renewed: readonly Entry[];
+  readonly refused: readonly Refusal[];
+  readonly places: readonly Place[];
+};
+
+export type Self =
+  | MessagesTo<typeof enforcer>
+  | {
+      readonly kind: 'opened';
+      readonly genesis: Genesis;
+      readonly committee: Committee;
+      readonly pair: KeyPair;
+      readonly entries: readonly Entry[];
+      readonly acks: readonly Ack[];
+      readonly around: Surroundings;
+    }
+  | { readonly kind: 'fetched'; readonly result: Answered<typeof bus, 'fetch'> }
+  | { readonly kind: 'poll' }
+  | { readonly kind: 'enforced'; readonly batch: Batch; readonly outcomes: readonly Applied[] }
+  | { readonly kind: 'saved'; readonly places: readonly Place[]; readonly acks: readonly Ack[] }
+  | { readonly kind: 'tick' }
+  | { readonly kind: 'reconcile' }
+  | {
+      readonly kind: 'reconciled';
+      readonly desired: readonly Entry[];
+      readonly found: Reconciled;
+    }
+  /** The brake was pulled, or released: then `why` is undefined. */
+  | { readonly kind: 'braked'; readonly why: Fault | undefined }
+  | { readonly kind: 'survey' }
+  | { readonly kind: 'surveyed'; readonly around: Surroundings }
+  | {
+      readonly kind: 'published';
+      readonly id: string;
+      readonly result: Answered<typeof bus, 'publish'>;
+    }
+  | { readonly kind: 'send' };
+
+export type Commands = {
+  open: null;
+  enforce: Batch;
+  save: {
+    readonly entries: readonly Entry[];
+    readonly acks: readonly Ack[];
+    readonly forgotten: readonly string[];
+    readonly places: readonly Place[];
+  };
+  acked: { readonly id: string };
+  /** Everything that is to be in force, written whole, before anything else. */
+  restore: readonly Entry[];
+  /** Everything that is to be in force: the backend is made equal to it. */
+  reconcile: readonly Entry[];
+  /** Looks whether the brake is pulled. */
+  look: null;
+  survey: null;
+};
+
+export type State = {
+  readonly config: EnforcerConfig;
+  readonly crypto: Crypto;
+  readonly updates: Subscription;
+  registry: Registry;
+  outbox: Outbox;
+  trusted: Trusted | undefined;
+  signer: Signer | undefined;
+  around: Surroundings;
+  /** In force of what is committed, 0..1, as the backend said last. */
+  coverage: number;
+  packets: Census['packets'];
+  /** Why nothing is enforced. */
+  brake: Fault | undefined;
+  /** Why the backend could not be read last; undefined when it could. */
+  fault: Fault | undefined;
+  draining: boolean;
+};
+
+export type Fx = Effects<Self, Commands>;

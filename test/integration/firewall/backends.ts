@@ -1,0 +1,106 @@
+/** Both backends that touch a kernel, and policies for them. */
+import type { Backend } from '#actors/enforcer/backend.ts';
+import { iptablesBackend } from '#actors/enforcer/backends/iptables.ts';
+import { nftablesBackend } from '#actors/enforcer/backends/nftables.ts';
+import { parseFailsafe } from '#actors/enforcer/failsafe.ts';
+import type { Entry } from '#actors/enforcer/registry.ts';
+import type { PolicyRule } from '#proto/policy.ts';
+import { hasPrograms, isRoot, type Namespace } from '#test/kit/namespaces.ts';
+
+export const hasNft = isRoot && hasPrograms('ip', 'nft');
+export const hasIptables = isRoot && hasPrograms('ip', 'iptables', 'ipset');
+
+/** Of the tests: not 22, which the machine may use. */
+export const FAILSAFE_PORT = 2222;
+
+const optionsFor = ({ name }: Pick<Namespace, 'name'>) => ({
+  failsafe: [parseFailsafe(`tcp/${FAILSAFE_PORT}`)!, parseFailsafe(`udp/${FAILSAFE_PORT}`)!],
+  netns: name,
+  timeoutMs: 20_000,
+  now: () => Date.now(),
+});
+
+export type Kind = {
+  readonly name: string;
+  readonly has: boolean;
+  readonly needs: string;
+  /** An element may last so much longer than asked: ipset counts whole seconds. */
+  readonly lateMs: number;
+  readonly backend: (within: Pick<Namespace, 'name'>) => Backend;
+  /** The rules and sets of the kernel as a text. */
+  readonly shown: (within: Namespace) => string;
+};
+
+export const KINDS: readonly Kind[] = [
+  {
+    name: 'nftables',
+    has: hasNft,
+    needs: '(needs root and ip and nft)',
+    lateMs: 150,
+    backend: (within) => nftablesBackend(optionsFor(within)),
+    shown: (within) => within.exec('nft', 'list', 'ruleset'),
+  },
+  {
+    name: 'iptables',
+    has: hasIptables,
+    needs: '(needs root and ip and iptables and ipset)',
+    lateMs: 1150,
+    backend: (within) => iptablesBackend(optionsFor(within)),
+    shown: (within) =>
+      ['iptables-save', 'ip6tables-save'].map((one) => within.exec(one)).join('') +
+      within.exec('ipset', 'save'),
+  },
+];
+
+export type Wish = {
+  readonly action?: 'drop' | 'reject' | 'rate_limit';
+  readonly target: PolicyRule['target'];
+  readonly ttlMs?: number;
+  readonly dryRun?: boolean;
+  readonly criteria?: PolicyRule['criteria'];
+};
+
+let count = 0;
+
+/** A committed policy as the agent keeps it. */
+export const entryOf = ({ action = 'drop', target, ttlMs = 60_000, ...rest }: Wish): Entry => {
+  const id = `policy-${count++}`;
+  return {
+    id,
+    rule: {
+      policy_id: id,
+      rule_type: 'block',
+      action,
+      target,
+      ...(rest.criteria !== undefined && { criteria: rest.criteria }),
+      guardrails: { ttl_seconds: 60, dry_run: rest.dryRun ?? false },
+    },
+    ruleHash: '',
+    committedMs: Date.now(),
+    expiresMs: Date.now() + ttlMs,
+    anomaly: '',
+    anchorHeight: 1,
+    anchorHash: '',
+    status: 'pending',
+    reason: '',
+    appliedAtMs: 0,
+    endedAtMs: 0,
+    turn: 0,
+  };
+};
+
+export const wait = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Brings them into force; throws when one is refused. */
+export const bring = async (backend: Backend, ...entries: readonly Entry[]): Promise<void> => {
+  const outcomes = await backend.change(entries, [], Date.now());
+  for (const one of outcomes) if (!one.ok) throw new Error(`${one.code}: ${one.reason}`);
+};
+
+/** Ids that the kernel says are in force whole. */
+export const inForce = async (backend: Backend): Promise<readonly string[]> => {
+  const census = await backend.census(Date.now());
+  if (!census.ok) throw new Error(census.error.reason);
+  return [...census.value.ids].sort();
+};
