@@ -58,13 +58,13 @@ export const onHeartbeat = (
   if (beat.epoch !== committee.epoch || !crypto.verify(sender.publicKey, signed, beat.signature)) {
     return rejectFrom(emit, from, 'invalid heartbeat');
   }
-  peer.heardAtMs = atMs;
-  peer.committedHeight = beat.committedHeight;
   if (peer.suspected) {
     peer.suspected = false;
-    note(emit, { name: 'heard-again', peer: from });
+    if (peer.heardAtMs > 0) note(emit, { name: 'heard-again', peer: from });
     repeatTo(state, emit, from);
   }
+  peer.heardAtMs = atMs;
+  peer.committedHeight = beat.committedHeight;
   if (beat.highQc.view > state.highQc.view) {
     const qc = verifiedQc(state, emit, beat.highQc);
     if (qc === null) return rejectFrom(emit, from, 'invalid QC in a heartbeat');
