@@ -6,6 +6,7 @@ import { type Distribution, readMetrics } from './metrics.ts';
 import type { Member, Population } from './population.ts';
 import type { Facts } from './record.ts';
 import type { SupervisorSpec } from './spec.ts';
+import type { Beat } from './thread.ts';
 
 export type ActorNumbers = {
   readonly path: string;
@@ -27,6 +28,8 @@ export type ActorNumbers = {
 
 export type MetricsSnapshot = {
   readonly actors: readonly ActorNumbers[];
+  /** The last heartbeat of each thread. */
+  readonly threads: readonly (Beat & { readonly thread: number })[];
   readonly deadLetters: DeadLetters;
 };
 

@@ -123,15 +123,20 @@ export class Population {
     await Promise.all(threads.map((t) => whileAlive(t, t.control.connect(this.links), 'lanes')));
   }
 
-  /** Resolves when its io is open and its core has started; rejects when either fails. */
-  async start(member: Member): Promise<void> {
+  /**
+   * Resolves when its io is open and its core has started; rejects when either fails. False when it has ended
+   * already.
+   */
+  async start(member: Member): Promise<boolean> {
     member.state = 'starting';
     const thread = await this.home(member);
     const { index, path } = member.place;
     await whileAlive(thread, thread.control.open(index), `${path}: start`, START_DEADLINE_MS);
+    if (member.state !== 'starting') return false;
     member.state = 'running';
     this.register.begin(index);
     this.rouse();
+    return true;
   }
 
   /** Closes it within its shutdownMs; false when it took longer or failed, and its thread is to be terminated. */

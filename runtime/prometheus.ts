@@ -69,6 +69,15 @@ const ofActor = (families: Families, a: ActorNumbers): void => {
 export const prometheusText = (snapshot: MetricsSnapshot): string => {
   const families: Families = new Map();
   for (const actor of snapshot.actors) ofActor(families, actor);
+  for (const t of snapshot.threads) {
+    const own = labels({ thread: String(t.thread) });
+    const gauge = (name: string, value: number): void =>
+      put(families, name, 'gauge', `${name}${own} ${value}`);
+    gauge('cybermesh_thread_lag_seconds', t.lagMs / 1000);
+    gauge('cybermesh_thread_heap_bytes', t.heapBytes);
+    gauge('cybermesh_thread_array_buffers_bytes', t.arrayBufferBytes);
+    gauge('cybermesh_thread_open_asks', t.openAsks);
+  }
   for (const [reason, n] of Object.entries(snapshot.deadLetters.byReason)) {
     const name = 'cybermesh_dead_letters_total';
     put(families, name, 'counter', `${name}${labels({ reason })} ${n}`);

@@ -5,6 +5,7 @@
 import type { RuntimeEvent } from './events.ts';
 import type { Member, Population } from './population.ts';
 import { withDeadline } from './port.ts';
+import { whileAlive } from './threads.ts';
 
 export const SHUTDOWN_MS = 10_000;
 /** Of which draining may take. */
@@ -40,7 +41,7 @@ const drainOne = async (
   try {
     if (!(await withDeadline(thread.control.drain(index), ASK_DRAIN_MS, `${path}: drain`)))
       return true;
-    await withDeadline(end, leftMs, `${path}: drain`);
+    await whileAlive(thread, end, `${path}: drain`, leftMs);
     member.state = 'stopped';
     return true;
   } catch {
@@ -48,15 +49,16 @@ const drainOne = async (
   }
 };
 
+/** `beganMs` (performance clock): from when the ten seconds count. */
 export const shutDown = async (
   population: Population,
+  beganMs: number,
   on: {
     readonly report: (event: RuntimeEvent) => void;
     /** Resolves when the actor has ended by itself. */
     readonly ended: (member: Member) => Promise<void>;
   },
 ): Promise<ShutdownReport> => {
-  const beganMs = performance.now();
   const order: string[] = [];
   const late: string[] = [];
   const stuck: string[] = [];

@@ -195,7 +195,7 @@ export class Supervision {
   private async start(m: Member): Promise<void> {
     const again = this.starting === undefined;
     try {
-      await this.population.start(m);
+      if (!(await this.population.start(m))) return;
     } catch (error) {
       await this.failed(m, error as Error);
       return;

@@ -9,6 +9,7 @@ import { readMetrics } from './metrics.ts';
 import { deadLettersOf, type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
 import { type Member, Population } from './population.ts';
+import { withDeadline } from './port.ts';
 import { prometheusText } from './prometheus.ts';
 import { type Facts, openRecord } from './record.ts';
 import { type ShutdownReport, shutDown } from './shutdown.ts';
@@ -60,6 +61,9 @@ export const startSystem = async (
   }
   return running.system();
 };
+
+/** What supervision may take to come to rest at a shutdown. */
+const HALT_MS = 2000;
 
 class Running {
   readonly events = new Subject<RuntimeEvent>();
@@ -153,7 +157,8 @@ class Running {
 
   private metrics(): MetricsSnapshot {
     const actors = this.population.members.map((m) => numbersOf(this.population, m));
-    return { actors, deadLetters: this.deadLetters() };
+    const threads = [...this.watchdog.beats()].map(([thread, beat]) => ({ thread, ...beat }));
+    return { actors, threads, deadLetters: this.deadLetters() };
   }
 
   private deadLetters(): DeadLetters {
@@ -259,8 +264,10 @@ class Running {
   }
 
   private async stopNow(reason: Stopped['reason']): Promise<Stopped> {
-    await this.supervision.halt();
-    const shutdown = await shutDown(this.population, {
+    const beganMs = performance.now();
+    // A start that is under way is not waited for much longer: its thread is terminated.
+    await withDeadline(this.supervision.halt(), HALT_MS, 'halt').catch(() => {});
+    const shutdown = await shutDown(this.population, beganMs, {
       report: (event) => this.report(event),
       ended: (member) =>
         new Promise((done) => {

@@ -94,6 +94,9 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
   ];
   const text = prometheusText({
     actors,
+    threads: [
+      { thread: 3, lagMs: 2, heapBytes: 5, arrayBufferBytes: 6, suspended: [], openAsks: 1 },
+    ],
     deadLetters: { total: 2, byReason: { expired: 2 }, newest: [] },
   });
   const lines = text.split('\n');
@@ -109,6 +112,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
     'cybermesh_features_lag_seconds_bucket{actor="detection.features",le="+Inf"} 2',
   );
   expect(lines).toContain('cybermesh_dead_letters_total{reason="expired"} 2');
+  expect(lines).toContain('cybermesh_thread_lag_seconds{thread="3"} 0.002');
 });
 
 test('a circle of actors that wait for each other is found, a chain is none', () => {
