@@ -2,7 +2,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGenesis } from '#native/genesis-file.ts';
-import { roleBook } from '#proto/roles.ts';
+import { type RoleBook, roleBook } from '#proto/roles.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { PersistenceConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
@@ -48,76 +48,99 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
   }
 };
 
+type Session = {
+  database: Database | undefined;
+  readonly deliver: (message: Self) => void;
+  readonly port: IoPort<Self>;
+};
+
+/** Runs against the open database; a failure becomes a message that has the core try again. */
+const attempt = async (
+  { database, deliver }: Session,
+  work: (database: Database) => Promise<Self>,
+): Promise<void> => {
+  let message: Self;
+  try {
+    if (database === undefined) throw new Error('not open');
+    message = await work(database);
+  } catch (error) {
+    const reason = reasonOf(error);
+    message =
+      error instanceof DivergedError
+        ? { kind: 'diverged', height: error.height, reason }
+        : { kind: 'unavailable', reason };
+  }
+  deliver(message);
+};
+
+const project = (session: Session, blocks: Uint8Array): Promise<void> =>
+  attempt(session, async (database) => {
+    const began = performance.now();
+    const height = await projectBlocks(database, blocks);
+    const seconds = (performance.now() - began) / MS_PER_S;
+    return { kind: 'projected', height, seconds };
+  });
+
+const validator = async ({ database, port }: Session, row: Commands['validator']) => {
+  try {
+    await recordValidator(database!, row);
+  } catch (error) {
+    // The next caught-up batch writes the same rows again.
+    port.log('warn', 'validator rows not written', { reason: reasonOf(error) });
+  }
+};
+
+const saveAcks = async (
+  { database, deliver, port }: Session,
+  records: Commands['acks'],
+  roles: RoleBook,
+): Promise<void> => {
+  const places = records.map(({ partition, offset }) => ({ partition, offset }));
+  let refused: number;
+  try {
+    refused = await recordAcks(database!, records, roles);
+  } catch (error) {
+    const reason = reasonOf(error);
+    port.log('warn', 'acknowledgements not written: they stay on the bus', { reason });
+    return deliver({ kind: 'acksFailed' });
+  }
+  deliver({ kind: 'acksSaved', places, refused });
+};
+
 export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
   const genesis = readGenesis(port.node.genesis);
   const roles = roleBook(genesis);
-  let database: Database | undefined;
-
-  const deliver = (message: Self): void => {
-    // One result a command, and commands go one at a time: a full mailbox here is a bug.
-    if (!port.deliver(message)) throw new Error('persistence cannot take its own result');
+  const session: Session = {
+    database: undefined,
+    port,
+    deliver: (message) => {
+      // One result a command, and commands go one at a time: a full mailbox here is a bug.
+      if (!port.deliver(message)) throw new Error('persistence cannot take its own result');
+    },
   };
-  /** Runs against the open database; a failure becomes a message that has the core try again. */
-  const attempt = async (work: (db: Database) => Promise<Self | undefined>): Promise<void> => {
+  const openSession = async (): Promise<void> => {
     try {
-      if (database === undefined) throw new Error('not open');
-      const message = await work(database);
-      if (message !== undefined) deliver(message);
+      // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
+      session.database ??= await port.native(() => open(config, port));
     } catch (error) {
-      const reason = reasonOf(error);
-      if (error instanceof DivergedError)
-        deliver({ kind: 'diverged', height: error.height, reason });
-      else deliver({ kind: 'unavailable', reason });
+      return session.deliver({ kind: 'unavailable', reason: reasonOf(error) });
     }
+    await attempt(session, async (database) => {
+      await recordGenesis(database, genesis);
+      const height = await newestHeight(database);
+      const validators = validatorIds(genesis);
+      return { kind: 'opened', height, validators, hasAcks: await hasAcks(database) };
+    });
   };
-
   return {
     commands: {
-      open: async () => {
-        try {
-          // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
-          database ??= await port.native(() => open(config, port));
-        } catch (error) {
-          return deliver({ kind: 'unavailable', reason: reasonOf(error) });
-        }
-        await attempt(async (db) => {
-          await recordGenesis(db, genesis);
-          const height = await newestHeight(db);
-          const validators = validatorIds(genesis);
-          return { kind: 'opened', height, validators, hasAcks: await hasAcks(db) };
-        });
-      },
-      project: (blocks) =>
-        attempt(async (db) => {
-          const began = performance.now();
-          const height = await projectBlocks(db, blocks);
-          const seconds = (performance.now() - began) / MS_PER_S;
-          return { kind: 'projected', height, seconds };
-        }),
-      validator: async (row) => {
-        try {
-          await recordValidator(database!, row);
-        } catch (error) {
-          // The next caught-up batch writes the same rows again.
-          port.log('warn', 'validator rows not written', { reason: reasonOf(error) });
-        }
-      },
-      acks: async (records) => {
-        const places = records.map(({ partition, offset }) => ({ partition, offset }));
-        let refused: number;
-        try {
-          refused = await recordAcks(database!, records, roles);
-        } catch (error) {
-          port.log('warn', 'acknowledgements not written: they stay on the bus', {
-            reason: reasonOf(error),
-          });
-          return deliver({ kind: 'acksFailed' });
-        }
-        deliver({ kind: 'acksSaved', places, refused });
-      },
+      open: openSession,
+      project: (blocks) => project(session, blocks),
+      validator: (row) => validator(session, row),
+      acks: (records) => saveAcks(session, records, roles),
     },
     close: async () => {
-      await database?.close();
+      await session.database?.close();
     },
   };
 };
