@@ -67,6 +67,14 @@ export const config = z.strictObject({
     .max(4096)
     .default(64)
     .describe('batches of peers that wait for verification; beyond it they are dropped; 1..4,096'),
+  forwardAfterMs: z
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(1000)
+    .describe(
+      'own transactions that no block has taken after so long go to the peers, who mostly read them from the bus themselves; 0..60,000',
+    ),
   noncesMax: z
     .int()
     .min(1000)

@@ -97,7 +97,7 @@ export const ingestCore = (
   },
   step(state, message, fx, atMs) {
     handle(state, message, fx, atMs);
-    tellOthers(state, fx);
+    tellOthers(state, fx, atMs);
     signReports(state, fx);
     post(state, fx);
   },

@@ -63,14 +63,31 @@ export const refused = (state: State, message: Of<'refused'>, fx: Fx): void => {
   }
 };
 
-/** Peers get what we have admitted ourselves, the executor what it need not verify again, the replica the count. */
-export const tellOthers = (state: State, fx: Fx): void => {
+/** The executor gets what it need not verify again, the replica the count. */
+export const tellOthers = (state: State, fx: Fx, atMs: number): void => {
   const fresh = state.fresh.splice(0);
   for (let at = 0; at < fresh.length; at += LIST_ITEMS_MAX) {
     const ids = fresh.slice(at, at + LIST_ITEMS_MAX).map((one) => one.txId);
     fx.tell(executor, { kind: 'verified', ids });
   }
-  let own = fresh.filter((one) => one.own).map((one) => one.tx);
+  for (const { own, txId } of fresh) {
+    if (own) state.unforwarded.push({ txId: hex(txId), admittedMs: atMs });
+  }
+  const count = state.pool.byTx.size;
+  if (count === state.told && fresh.length === 0) return;
+  state.told = count;
+  fx.tell(replica, { kind: 'pending', count });
+};
+
+/**
+ * Peers get what no block has taken: a validator whose bus is behind, or that alone has read a record. Sent at once,
+ * every transaction would go to everybody from everybody, beside the bus that brings it anyway.
+ */
+const forwardWaiting = (state: State, fx: Fx, atMs: number): void => {
+  const { unforwarded, config } = state;
+  const young = unforwarded.findIndex((one) => one.admittedMs + config.forwardAfterMs > atMs);
+  const due = unforwarded.splice(0, young < 0 ? unforwarded.length : young);
+  let own = due.flatMap(({ txId }) => state.pool.byTx.get(txId)?.tx ?? []);
   while (own.length > 0) {
     let bytes = 0;
     const end = own.findIndex((tx, at) => {
@@ -81,10 +98,6 @@ export const tellOthers = (state: State, fx: Fx): void => {
     fx.tell(replica, { kind: 'forward', transactions: encodeTransactions(some) });
     own = own.slice(some.length);
   }
-  const count = state.pool.byTx.size;
-  if (count === state.told && fresh.length === 0) return;
-  state.told = count;
-  fx.tell(replica, { kind: 'pending', count });
 };
 
 export const housekeep = (state: State, fx: Fx, atMs: number): void => {
@@ -94,6 +107,7 @@ export const housekeep = (state: State, fx: Fx, atMs: number): void => {
   for (const entry of gone) settle(state, entry);
   if (gone.length > 0) fx.emit('expired', gone.length);
   recheck(state, fx, atMs);
+  forwardWaiting(state, fx, atMs);
   // Said again: a replica that has restarted knows of nothing.
   if (state.pool.byTx.size > 0) state.told = -1;
   fx.gauge('pool_transactions', state.pool.byTx.size);

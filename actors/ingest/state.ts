@@ -131,6 +131,8 @@ export type State = {
   peerBusy: boolean;
   /** Admitted in this step: for peers and for the executor. */
   fresh: { readonly tx: Transaction; readonly txId: Uint8Array; readonly own: boolean }[];
+  /** Own transactions that no peer was sent yet, in the order of admission. */
+  unforwarded: { readonly txId: string; readonly admittedMs: number }[];
   /** The last count that the replica was told. */
   told: number;
 };
@@ -171,6 +173,7 @@ export const initialState = (config: IngestConfig, crypto: Crypto, verify: Verif
   peers: [],
   peerBusy: false,
   fresh: [],
+  unforwarded: [],
   told: 0,
 });
 

@@ -17,8 +17,8 @@ export const EXECUTE_DEADLINE_MS = 10_000;
 export const NEIGHBOUR_DEADLINE_MS = 2000;
 export const SYNC_BYTES_MAX = 8 << 20;
 const SYNC_LOOKAHEAD = 64;
-const FORWARD_TX_MAX = 500;
-const FORWARD_BYTES_MAX = 4 << 20;
+const FORWARD_TX_MAX = 100;
+const FORWARD_BYTES_MAX = 512 << 10;
 
 export const send = (
   state: State,

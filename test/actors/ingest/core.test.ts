@@ -32,20 +32,34 @@ const told = (host: IngestHost, kind: string) =>
 const numbered = (n: number, tsMs?: number) =>
   anomalyTx({ flows: n }, { counter: n, ...(tsMs !== undefined && { tsMs }) });
 
-test('a good message is admitted, reported, forwarded to peers, and finished at its commit', () => {
+test('a good message is admitted, reported, and finished at its commit', () => {
   const host = ingestHost();
   const tx = anomalyTx();
   host.message(tx);
   expect(host.take()).toEqual([tx]);
   expect(reports(host)).toEqual([[anomalyOf().id, true, '']]);
   expect(told(host, 'pending')).toMatchObject([{ count: 1 }]);
-  expect(told(host, 'forward')).toHaveLength(1);
+  expect(told(host, 'forward')).toHaveLength(0);
   expect(told(host, 'verified')).toHaveLength(1);
   expect(host.mark(ANOMALIES)).toBe(0);
   commit(host, [tx]);
   expect(host.take()).toEqual([]);
   expect(host.mark(ANOMALIES)).toBe(1);
   expect(told(host, 'pending').at(-1)).toMatchObject({ count: 0 });
+});
+
+test('peers are sent what no block has taken for a second, once, and nothing that was committed', () => {
+  const host = ingestHost();
+  const [fast, slow] = [numbered(1), numbered(2)];
+  host.message(fast);
+  host.message(slow);
+  commit(host, [fast]);
+  host.advance(900);
+  expect(told(host, 'forward')).toEqual([]);
+  host.advance(3000);
+  expect(told(host, 'forward')).toEqual([
+    { kind: 'forward', transactions: encodeTransactions([slow]) },
+  ]);
 });
 
 test('each fault goes to the DLQ with its code, and good messages go on', () => {

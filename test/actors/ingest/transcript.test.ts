@@ -48,7 +48,6 @@ test('a good message: signatures, then the chain, then the pool, then everybody 
     > knownBatch
       ask bus fetch
       tell executor verified
-      tell replica forward
       tell replica pending
       io sign
     > included
