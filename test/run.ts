@@ -29,13 +29,16 @@ const onPath = (program: string): boolean =>
     .split(path.delimiter)
     .some((folder) => folder !== '' && existsSync(path.join(folder, program)));
 
-/** What the name of a test may say in brackets, e.g. `(needs root)`; true when it is there. */
-const isThere = (need: string): boolean => {
-  if (need.includes('data folder')) return hasData;
+const isOneThere = (need: string): boolean => {
+  if (need === 'the data folder') return hasData;
   if (need === 'root') return isRoot;
   if (need === 'Linux') return process.platform === 'linux';
-  return need.split(/,| and /).every((program) => onPath(program.trim()));
+  return onPath(need);
 };
+
+/** What the name of a test may say in brackets, e.g. `(needs root, nft)`; true when all of it is there. */
+const isThere = (need: string): boolean =>
+  need.split(/,| and /).every((one) => isOneThere(one.trim()));
 
 /** Why a test was skipped, and whether that excuses it. */
 const judge = (file: string, name: string): Skipped => {

@@ -9,18 +9,21 @@
  * their address is an endpoint of a flow of that class and their span lies within the time of the
  * class.
  */
+import { fileURLToPath } from 'node:url';
 import { hex } from '#proto/bytes.ts';
 import { FLOW, flowFirstMs, flowLastMs, recordsOf, WINDOW } from '#proto/flow-batch.ts';
 import { scoreAt, THREATS, type Threat } from '#proto/threats.ts';
 import { dataDir, flows as flowFile, hasData } from '#test/kit/data.ts';
+import { markdown } from '../kit/markdown.ts';
 import { type Batch, batchesOf } from './batches.ts';
 import { ensembleOf, type Judge, mathEngine, mlEngine, rulesEngine } from './engines.ts';
 
 const CUT = 0.7;
 const LONE_CUT = 0.9;
-const BENIGN = 'BENIGN';
-const HELD_OUT = ['DoS Hulk', 'DoS GoldenEye', 'DoS Slowloris', 'DoS Slowhttptest'] as const;
-const modelWithout = (label: string): string =>
+export const BENIGN = 'BENIGN';
+export const HELD_OUT = ['DoS Hulk', 'DoS GoldenEye', 'DoS Slowloris', 'DoS Slowhttptest'] as const;
+/** Name of the model that never saw the class. */
+export const modelWithout = (label: string): string =>
   `ddos-without-${label.replace('DoS ', '').toLowerCase()}`;
 
 type Tally = {
@@ -32,6 +35,8 @@ type Tally = {
   over: number;
   overLone: number;
   threats: { [T in Threat]?: number };
+  /** Where the engine did not abstain. */
+  scores: number[];
 };
 
 /** Highest score of a subject and its threat; undefined when the engine abstains on all. */
@@ -55,16 +60,17 @@ const add = (tally: Tally, scores: Float32Array, subject: number): void => {
     return;
   }
   const [threat, score] = best;
+  tally.scores.push(score);
   if (score > LONE_CUT) tally.overLone += 1;
   if (score <= CUT) return;
   tally.over += 1;
   tally.threats[threat] = (tally.threats[threat] ?? 0) + 1;
 };
 
-type Presence = Map<string, { fromMs: number; toMs: number }>;
+export type Presence = Map<string, { fromMs: number; toMs: number }>;
 
 /** When each address took part in flows of each class. */
-const presences = (batches: readonly Batch[], labels: readonly string[]) => {
+export const presences = (batches: readonly Batch[], labels: readonly string[]) => {
   const byLabel = new Map<string, Presence>();
   for (const { columns, flows } of batches) {
     const view = recordsOf(columns);
@@ -114,7 +120,7 @@ const measure = async (
   const tallies = new Map<string, Tally>();
   const tallyOf = (label: string, subjects: Tally['subjects']): Tally => {
     const key = `${label}/${subjects}`;
-    const zero = { count: 0, abstained: 0, over: 0, overLone: 0, threats: {} };
+    const zero = { count: 0, abstained: 0, over: 0, overLone: 0, threats: {}, scores: [] };
     const known = tallies.get(key) ?? { engine, label, subjects, ...zero };
     tallies.set(key, known);
     return known;
@@ -139,16 +145,24 @@ const measure = async (
 
 const share = (part: number, of: number): string => (of === 0 ? '-' : (part / of).toFixed(4));
 
+/** The quantile `q` of the scores, two digits. */
+const scoreAtQuantile = (scores: readonly number[], q: number): string => {
+  const sorted = scores.toSorted((a, b) => a - b);
+  return sorted[Math.round(q * (sorted.length - 1))]?.toFixed(2) ?? '-';
+};
+
 const print = (rows: readonly Tally[]): void => {
-  console.log('| engine | class | subjects | count | abstains | > .70 | > .90 | threats > .70 |');
-  console.log('|---|---|---|---|---|---|---|---|');
-  for (const { engine, label, subjects, count, abstained, over, overLone, threats } of rows) {
+  const head = ['engine', 'class', 'subjects', 'count', 'abstains'];
+  const scored = ['score p10', 'p50', 'p90', '> .70', '> .90', 'threats > .70'];
+  const lines = rows.map((row) => {
+    const { engine, label, subjects, count, abstained, over, overLone, threats, scores } = row;
     const named = Object.entries(threats).map(([threat, n]) => `${threat} ${n}`);
-    const shares = [abstained, over, overLone].map((n) => share(n, count));
-    console.log(
-      `| ${engine} | ${label} | ${subjects} | ${count} | ${shares.join(' | ')} | ${named.join(', ')} |`,
-    );
-  }
+    const quantiles = [0.1, 0.5, 0.9].map((q) => scoreAtQuantile(scores, q));
+    const shares = [over, overLone].map((n) => share(n, count));
+    const cells = [engine, label, subjects, count, share(abstained, count)];
+    return [...cells, ...quantiles, ...shares, named.join(', ') || '-'];
+  });
+  console.log(markdown([...head, ...scored], lines));
 };
 
 const main = async (): Promise<void> => {
@@ -170,8 +184,9 @@ const main = async (): Promise<void> => {
     rows.push(...(await measure(name, together, only, batches, labels, byLabel)));
   }
   rows.sort((a, b) => a.subjects.localeCompare(b.subjects) || a.label.localeCompare(b.label));
-  if (process.argv.includes('json')) console.log(JSON.stringify(rows));
+  if (process.argv.includes('json'))
+    console.log(JSON.stringify(rows.map(({ scores: _, ...row }) => row)));
   else print(rows);
 };
 
-await main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

@@ -6,9 +6,11 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { crypto } from '#native/crypto.ts';
+import { type AnomalyPayload, parseAnomalyPayload } from '#proto/anomaly-payload.ts';
 import { hex } from '#proto/bytes.ts';
 import { blockOf, decodeCommitted } from '#proto/consensus/committed.ts';
 import { blockHash } from '#proto/consensus/header.ts';
+import { decodeState, type PolicyState, policyKey } from '#proto/state.ts';
 import { decodeAck } from '#proto/wire/ack.ts';
 import { messageId } from '#proto/wire/ai-signature.ts';
 import { decodeAnomaly } from '#proto/wire/anomaly.ts';
@@ -56,12 +58,30 @@ export type ChainBlock = {
   /** Ids of anomalies, in block order. */
   readonly anomalies: readonly string[];
   readonly contents: readonly string[];
+  /** Policies that the block wrote, by id. */
+  readonly policies: readonly CommittedPolicy[];
 };
+
+export type CommittedPolicy = { readonly id: string; readonly state: PolicyState };
 
 export const idOf = (bytes: Uint8Array): string | undefined => {
   const event = decodeAnomaly(bytes);
   if (!event.ok) return undefined;
   return messageId(event.value.producerId, event.value.contentHash, crypto);
+};
+
+/** What each published anomaly says, in the order of the topic; the first record of an id counts. */
+export const payloadsOf = (dataDir: string): ReadonlyMap<string, AnomalyPayload> => {
+  const payloads = new Map<string, AnomalyPayload>();
+  for (const { value } of topicOf(dataDir, TOPICS.anomalies)) {
+    const event = decodeAnomaly(value);
+    const id = idOf(value);
+    if (!event.ok || id === undefined || payloads.has(id)) continue;
+    const payload = parseAnomalyPayload(event.value.payload);
+    if (!payload.ok) throw new Error(`the payload of ${id}: ${payload.error}`);
+    payloads.set(id, payload.value);
+  }
+  return payloads;
 };
 
 /** The committed chain of one validator, from its own disk. */
@@ -76,6 +96,10 @@ export const chainOfValidator = (dataDir: string, validator: string): readonly C
     const stored = decodeCommitted(committed);
     if (!stored.ok) throw new Error(`${file}: ${stored.error}`);
     const { header, txs } = blockOf(stored.value);
+    const policies = stored.value.policies.map(({ key, value }) => {
+      const id = key.slice(policyKey('').length);
+      return { id, state: decodeState(policyKey(id), value) };
+    });
     const events = txs.filter((tx) => tx.kind === 'anomaly').map((tx) => decodeAnomaly(tx.bytes));
     const decoded = events.flatMap((event) => (event.ok ? [event.value] : []));
     return {
@@ -84,6 +108,7 @@ export const chainOfValidator = (dataDir: string, validator: string): readonly C
       stateRoot: header.stateRoot,
       anomalies: decoded.map((one) => messageId(one.producerId, one.contentHash, crypto)),
       contents: decoded.map((one) => hex(one.contentHash)),
+      policies,
     };
   });
 };
@@ -104,6 +129,8 @@ export type Fates = {
   };
   /** Heights at which two validators have different blocks. */
   readonly forks: readonly number[];
+  /** By id, as the chain wrote them last. */
+  readonly policies: ReadonlyMap<string, PolicyState>;
   readonly acks: { readonly applied: readonly string[]; readonly failed: readonly string[] };
 };
 
@@ -163,6 +190,9 @@ export const fatesOf = (dataDir: string, validators: readonly string[] = VALIDAT
     invented: committed.filter((id) => !published.includes(id)),
     heads,
     forks,
+    policies: new Map(
+      longest.flatMap(({ policies }) => policies.map(({ id, state }) => [id, state] as const)),
+    ),
     acks: acksOf(dataDir),
   };
 };
