@@ -7,10 +7,12 @@ import { decodeMessage, MESSAGE_BYTES_MAX } from '#proto/consensus/messages.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import { headerOfGenesis } from '#proto/genesis-state.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import { openNetwork, type Peer } from '#runtime/p2p/network.ts';
+import { type Network, openNetwork, type Peer } from '#runtime/p2p/network.ts';
 import type { ReplicaConfig } from './config.ts';
 import type { Commands, Self } from './messages.ts';
-import { openReplicaStore } from './store.ts';
+import { openReplicaStore, type ReplicaStore } from './store.ts';
+
+const SILENCE_FACTOR = 3;
 
 const peersOf = (config: ReplicaConfig, committee: Committee, self: string): readonly Peer[] =>
   committee.validators
@@ -40,25 +42,25 @@ const identityOf = (config: ReplicaConfig, port: IoPort<Self>, committee: Commit
   return { id, sign: pair.sign, seed: readSeed(file) };
 };
 
-export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
-  const genesis = readGenesis(port.node.genesis);
-  const committee = genesisCommittee(genesis, crypto);
-  const self = identityOf(config, port, committee);
-  const store = openReplicaStore(join(port.dataDir, 'safety.sqlite'), crypto);
-  const deliver = (message: Self): void => {
-    // Losing the word that a record is durable would stop the replica for good.
-    if (!port.deliver(message)) throw new Error('the mailbox of the replica is full');
-  };
+type Deliver = (message: Self) => void;
 
-  const network = await openNetwork({
+/** The streams to the other validators; what they say is decoded before it becomes a message. */
+const peerNetwork = (
+  config: ReplicaConfig,
+  port: IoPort<Self>,
+  self: { readonly seed: Uint8Array; readonly peers: readonly Peer[] },
+  deliver: Deliver,
+): Promise<Network> =>
+  openNetwork({
     seed: self.seed,
     listen: config.listen,
     protocol: config.protocol,
-    peers: peersOf(config, committee, self.id),
+    peers: self.peers,
     frameBytesMax: MESSAGE_BYTES_MAX,
     queueFramesMax: config.queueFramesMax,
     queueBytesMax: config.queueBytesMax,
-    silenceMs: config.heartbeatMs * config.heartbeatsMissedMax,
+    // A suspected peer may just be busy: dialling it anew would cost both of us more.
+    silenceMs: SILENCE_FACTOR * config.heartbeatMs * config.heartbeatsMissedMax,
     onFrame: (from, bytes) => {
       const message = decodeMessage(bytes);
       if (message.ok) return port.deliver({ kind: 'heard', from, message: message.value });
@@ -73,22 +75,49 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
     },
   });
 
-  let waiting: Commands['persist'][] = [];
+type Write = Commands['persist'];
+
+/** Records of one moment cost one fsync: the newest holds what the earlier ones said. */
+const joinedWrites = (store: ReplicaStore, deliver: Deliver) => {
+  let waiting: Write[] = [];
   let writing: Promise<void> | undefined;
-  /** Records of one moment cost one fsync: the newest holds what the earlier ones said. */
-  const writeWaiting = (): void => {
+  const write = (): void => {
     const work = waiting;
     waiting = [];
     writing = undefined;
     const newest = work.at(-1);
     if (newest === undefined) return;
-    store.write(
-      newest.record,
-      work.flatMap(({ block }) => (block === null ? [] : [block])),
-    );
+    const blocks = work.flatMap(({ block }) => (block === null ? [] : [block]));
+    store.write(newest.record, blocks);
     deliver({ kind: 'persisted', seq: newest.seq });
   };
+  return (work: Write): Promise<void> => {
+    waiting.push(work);
+    writing ??= new Promise((resolve, reject) => {
+      setImmediate(() => {
+        try {
+          write();
+          resolve();
+        } catch (error) {
+          reject(error);
+        }
+      });
+    });
+    return writing;
+  };
+};
 
+export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
+  const genesis = readGenesis(port.node.genesis);
+  const committee = genesisCommittee(genesis, crypto);
+  const self = identityOf(config, port, committee);
+  const store = openReplicaStore(join(port.dataDir, 'safety.sqlite'), crypto);
+  const deliver: Deliver = (message) => {
+    // Losing the word that a record is durable would stop the replica for good.
+    if (!port.deliver(message)) throw new Error('the mailbox of the replica is full');
+  };
+  const peers = peersOf(config, committee, self.id);
+  const network = await peerNetwork(config, port, { seed: self.seed, peers }, deliver);
   return {
     commands: {
       load: () =>
@@ -103,20 +132,7 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
           blockBytesMax: genesis.parameters.blockBytesMax,
           ...store.load(),
         }),
-      persist: (work) => {
-        waiting.push(work);
-        writing ??= new Promise((resolve, reject) => {
-          setImmediate(() => {
-            try {
-              writeWaiting();
-              resolve();
-            } catch (error) {
-              reject(error);
-            }
-          });
-        });
-        return writing;
-      },
+      persist: joinedWrites(store, deliver),
       send: ({ to, frame }) => {
         if (to === null) network.broadcast(frame);
         else network.send(to, frame);
