@@ -115,10 +115,7 @@ export class HeldMessages {
   private send(held: Held): boolean {
     const { mailbox, host } = this;
     if (held.to !== undefined) {
-      if (host.incarnation(held.to.from) !== held.to.incarnation) {
-        host.dead(mailbox, 'stale-reply', `#${held.to.from}`, kindOf(held));
-        return true;
-      }
+      if (mailbox.unclaimed(held.to)) return true;
       mailbox.out.room = 0;
       if (!held.protocol.sendReply(held.lane, held.message, mailbox.out, held.to)) return false;
       host.touch(held.lane);

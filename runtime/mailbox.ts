@@ -155,10 +155,8 @@ export class Mailbox {
 
   reply(to: ReplyTo<unknown>, answer: object): void {
     const lane = this.routes.lanes.get(to.from)?.lane;
-    const stale = this.host.incarnation(to.from) !== to.incarnation;
-    if (lane === undefined || stale) {
-      const kind = this.protocol.kinds[to.kind] ?? '';
-      this.host.dead(this, stale ? 'stale-reply' : 'no-such-actor', `#${to.from}`, kind);
+    if (lane === undefined || this.unclaimed(to)) {
+      if (lane === undefined) this.host.dead(this, 'no-such-actor', `#${to.from}`, 'answer');
       return;
     }
     this.out.deadline = 0;
@@ -319,6 +317,18 @@ export class Mailbox {
     this.out.room = lane.quarter;
     if (!protocol.send(lane, message, this.out, ask)) return false;
     if (!lane.dirty) this.host.touch(lane);
+    return true;
+  }
+
+  /**
+   * True when nobody waits for the answer any more. From before a restart it is a dead letter; an asker that has ended
+   * for good gave its questions up, which is only counted.
+   */
+  unclaimed(to: ReplyTo<unknown>): boolean {
+    if (this.host.incarnation(to.from) === to.incarnation) return false;
+    const kind = this.protocol.kinds[to.kind] ?? '';
+    if (this.host.gone(to.from)) this.metrics.count('answers_unclaimed', 1);
+    else this.host.dead(this, 'stale-reply', `#${to.from}`, kind);
     return true;
   }
 

@@ -253,3 +253,19 @@ test('a trace goes along with every message of a step, and each message from out
   expect(new Set(traces('echo')).size).toBe(2);
   expect(traces('echo')[0]).toMatch(/^[0-9a-f]{32}$/);
 });
+
+test('an asker that has ended for good gave its questions up: their answers are counted, and no dead letters', async () => {
+  const asker = openDriver('asker');
+  driver = openDriver();
+  const echo = actor('echo', fixture('echo'));
+  system = await testSystem([echo, asker.spec, driver.spec]);
+  const s = system;
+  asker.run({ do: 'ask', to: '', message: { kind: 'hold', id: 1 }, tag: 'x', deadlineMs: 9000 });
+  await s.until(() => s.fact('echo', 'held') === '1');
+  asker.run({ do: 'stop', reason: 'halt' });
+  await s.until(() => s.seen.some((e) => e.kind === 'ended'));
+  asker.close();
+  driver.run({ do: 'tell', to: '', message: { kind: 'release' } });
+  await s.until(() => s.metrics().actors[0]!.counters.answers_unclaimed === 1);
+  expect(s.deadLetters().total).toBe(0);
+});
