@@ -12,6 +12,9 @@ const HARSH: readonly FaultKind[] = ['withhold', 'forge', 'drop'];
 /** What a wrong way with the disk needs. */
 const CRASHING: readonly FaultKind[] = ['crash', 'lost-fsync', 'delay'];
 
+/** Views that end soon: more of them, and more that few know of. */
+const HASTY = { viewTimeoutStartMs: 500, viewTimeoutMinMs: 300, viewTimeoutMaxMs: 1_000 };
+
 const worldOf = (seed: number): RunOptions => {
   const faults = [HARSH, CRASHING, drawFaults(random(seed ^ 0x5eed))][seed % 3] ?? HARSH;
   const isCrash = faults === CRASHING;
@@ -21,6 +24,7 @@ const worldOf = (seed: number): RunOptions => {
     faults,
     twins: seed % 5 === 0 ? [0] : [],
     faultsMs: isCrash ? 15_000 : 60_000,
+    limits: HASTY,
     transactions: isCrash ? 40 : 100,
   };
 };

@@ -12,7 +12,15 @@ const optionsOf = (seed: number): RunOptions => {
   const faults = drawFaults(chance);
   const n = chance.pick([4, 4, 4, 5, 7]);
   const transactions = 100;
-  return { seed, n, faults, transactions, twins: chance.chance(0.3) ? [chance.int(0, n - 1)] : [] };
+  const faultsMs = 30_000;
+  return {
+    seed,
+    n,
+    faults,
+    transactions,
+    faultsMs,
+    twins: chance.chance(0.3) ? [chance.int(0, n - 1)] : [],
+  };
 };
 
 /** Too calm or too disturbed to prove much. */

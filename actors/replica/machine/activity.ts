@@ -19,10 +19,19 @@ export const isBusy = (state: State): boolean => {
   return path.kind === 'whole' && path.nodes.some((node) => node.block.txs.length > 0);
 };
 
-/** Starts, moves or stops the view timer. A view that we gave up is repeated until it ends. */
+/**
+ * Of a timeout in a view that nothing waits for any more. Others may wait, and need it: whoever was away gets it when
+ * it is heard again (heartbeats.ts).
+ */
+const IDLE_REPETITIONS_MAX = 4;
+
+const isGivingUp = ({ lastTimeout, view, repetitions }: State): boolean =>
+  lastTimeout?.claim.view === view && repetitions <= IDLE_REPETITIONS_MAX;
+
+/** Starts, moves or stops the view timer. A timeout is repeated until its view ends. */
 export const keepTimer = (state: State, emit: Emit): void => {
   const { view, timer } = state;
-  const wanted = isBusy(state) || state.lastTimeout?.claim.view === view;
+  const wanted = isBusy(state) || isGivingUp(state);
   if (wanted && timer?.view !== view) {
     const wait = delayMs(state.pacemaker, state.repetitions, state.params.limits);
     emit({ kind: 'set-timer', id: 'view', delayMs: wait, view });

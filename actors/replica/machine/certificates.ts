@@ -59,8 +59,9 @@ export const adoptTc = (state: State, emit: Emit, tc: Tc): void => {
   state.tc = tc;
   state.viewChanges += 1;
   const { committee, limits } = state.params;
+  const leader = state.peers.get(state.rules.leader(committee, tc.view));
   const faulty = faultyMax(totalWeight(committee));
-  state.pacemaker = onViewFailed(state.pacemaker, faulty, limits);
+  state.pacemaker = onViewFailed(state.pacemaker, faulty, leader?.suspected ?? false, limits);
   note(emit, { name: 'view-change', view: tc.view });
   enterView(state, tc.view + 1);
 };

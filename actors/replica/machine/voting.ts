@@ -79,10 +79,9 @@ export const onProposal = (
   rememberHeader(state, hash, header);
   recordHeader(state, emit, hash);
   if (recordProposal(state, emit, hash, signed) === 'excess') return;
-  if (!insert(state, hash, block, justified.qc)) {
-    return rejectFrom(emit, from, 'a block that does not fit its place');
-  }
-  if (header.view !== state.view) return;
+  const fits = insert(state, hash, block, justified.qc);
+  if (header.view !== state.view) return; // late: if it was certified, it is fetched where it lacks
+  if (!fits) return rejectFrom(emit, from, 'a block that does not fit its place');
   state.candidate = { hash, ballot: justified.ballot };
   if (!isTimely(state, header, atMs)) note(emit, { name: 'not-voted', hash, reason: 'clock' });
 };

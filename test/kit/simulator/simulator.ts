@@ -3,7 +3,7 @@
  * The same seed gives the same trace, event for event, and so the same hash.
  */
 import { createHash } from 'node:crypto';
-import { LIMITS, type Params } from '#actors/replica/machine/events.ts';
+import { LIMITS, type Limits, type Params } from '#actors/replica/machine/events.ts';
 import { RULES, type Rules } from '#actors/replica/machine/rules.ts';
 import { hex, utf8 } from '#proto/bytes.ts';
 import { committeeOf } from '#proto/consensus/committee.ts';
@@ -37,6 +37,8 @@ export type RunOptions = {
   readonly calmMs?: number;
   readonly transactions?: number;
   readonly eventsMax?: number;
+  /** Other times than in production: shorter views, more of them. */
+  readonly limits?: Partial<Limits>;
   /** Keys and their crypto; otherwise a cheap stand-in. */
   readonly keys?: { readonly pairs: readonly SimulatedKey[]; readonly crypto: Crypto };
   /** Judge by this invariant alone, and go on to the end after it is violated. */
@@ -104,7 +106,7 @@ const paramsOf = (options: RunOptions): { readonly params: Params[]; readonly ru
     genesis,
     crypto,
     sign,
-    limits: LIMITS,
+    limits: { ...LIMITS, ...options.limits },
   }));
   const { leaders } = options;
   const leader = leaders && ((_: unknown, view: number) => (params[leaders(view)] as Params).self);
