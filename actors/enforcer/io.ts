@@ -2,11 +2,8 @@
 import { isAbsolute, join } from 'node:path';
 import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
-import { openStore, type Store } from '#native/store.ts';
-import { hex } from '#proto/bytes.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import type { Ack } from './acks.ts';
 import { type Fault, failed } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
 import type { EnforcerConfig } from './config.ts';
@@ -15,58 +12,8 @@ import { NOWHERE, type Surroundings } from './neighbourhood.ts';
 import { readPanic } from './panic.ts';
 import { reconcile, restore, suspend } from './reconciling.ts';
 import type { Entry } from './registry.ts';
+import { openDisk } from './store.ts';
 import { surveyor } from './surroundings.ts';
-
-const MIGRATIONS = [
-  `CREATE TABLE policies (id TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
-   CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
-     body BLOB NOT NULL);`,
-];
-const encoder = new TextEncoder();
-const digestOf = (body: string): string => hex(crypto.sha256(encoder.encode(body)));
-
-type Row = { readonly id: string; readonly body: string; readonly digest: string };
-
-/** A row whose checksum differs is damage that must not become a firewall rule, nor be ignored. */
-const entryOf = (row: Row): Entry => {
-  if (digestOf(row.body) !== row.digest) {
-    throw new Error(`policy ${row.id} in the agent's store is damaged: its checksum differs`);
-  }
-  return JSON.parse(row.body) as Entry;
-};
-
-const storage = (store: Store) => {
-  const policies = store.statement<[], Row>('SELECT id, body, digest FROM policies');
-  const put = store.statement<[string, string, string]>(
-    `INSERT INTO policies VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
-     body = excluded.body, digest = excluded.digest`,
-  );
-  const drop = store.statement<[string]>('DELETE FROM policies WHERE id = ?');
-  const outbox = store.statement<[], { id: string; policy: string; body: Uint8Array }>(
-    'SELECT id, policy, body FROM outbox ORDER BY seq',
-  );
-  const enqueue = store.statement<[string, string, Uint8Array]>(
-    'INSERT INTO outbox (id, policy, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
-  );
-  const sent = store.statement<[string]>('DELETE FROM outbox WHERE id = ?');
-  return {
-    load: () => ({
-      entries: policies.all().map(entryOf),
-      acks: outbox.all().map((row): Ack => ({ id: row.id, policyId: row.policy, bytes: row.body })),
-    }),
-    /** Returns the acks that were not in the outbox before. */
-    save: ({ entries, acks, forgotten }: Commands['save']): readonly Ack[] =>
-      store.transaction(() => {
-        for (const entry of entries) {
-          const body = JSON.stringify(entry);
-          put.run(entry.id, body, digestOf(body));
-        }
-        for (const id of forgotten) drop.run(id);
-        return acks.filter((ack) => enqueue.run(ack.id, ack.policyId, ack.bytes).changes > 0);
-      }),
-    acked: (id: string) => sent.run(id),
-  };
-};
 
 /** Why nothing is enforced, asked anew before every write. */
 const brakeOf = (config: EnforcerConfig, port: IoPort<Self>): (() => Fault | undefined) => {
@@ -109,8 +56,7 @@ const queue = () => {
 };
 
 export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
-  const store = openStore(join(port.dataDir, 'enforcer.sqlite'), { migrations: MIGRATIONS });
-  const disk = storage(store);
+  const disk = openDisk(join(port.dataDir, 'enforcer.sqlite'));
   const backend = backendOf(config, port.now);
   const brake = brakeOf(config, port);
   const survey = surveys(config, port);
@@ -169,7 +115,7 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
     },
     close: async () => {
       await inTurn(() => backend.close());
-      store.close();
+      disk.close();
     },
   };
 };

@@ -198,8 +198,10 @@ export const setBackend = (driver: Driver, now: () => number): Backend => {
     census: (atMs) => census(site, atMs),
     clear: async () => {
       const seen = await driver.read(now());
-      if (seen.ok && seen.value !== undefined) site.packets = seen.value.packets;
       forgetAll(site);
+      // What cannot be read is removed all the same; where nothing is, nothing is touched.
+      if (seen.ok && seen.value === undefined) return ok(undefined);
+      if (seen.ok && seen.value !== undefined) site.packets = seen.value.packets;
       return driver.remove();
     },
     // What is in force stays so: every element has its own end.

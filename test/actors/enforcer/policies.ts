@@ -13,8 +13,8 @@ import { anomalyTx } from '#test/kit/messages.ts';
 export const genesis = testGenesis();
 
 /** A chain on which the policy of one anomaly has been committed, and the same policy proven again later. */
-export const committedPolicy = (srcIp = '198.51.100.7') => {
-  const chain = chainOf(genesis);
+export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
+  const chain = chainOf(on);
   const first = buildOn(chain, chain.head, [anomalyTx({ src_ip: srcIp })]).version;
   const key = first.policies[0]!.key;
   commitTo(chain, first);

@@ -1,0 +1,178 @@
+/** Commands about enforcement: pull the brake, look at decisions. They work beside an agent that has stopped, too. */
+import { existsSync } from 'node:fs';
+import { userInfo } from 'node:os';
+import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { err, ok, type Result } from '#proto/result.ts';
+import { readArguments } from '#runtime/cli/arguments.ts';
+import { type CliIo, type Command, EXIT, type Prepared, refuse } from '#runtime/cli/command.ts';
+import { type ActorView, actorsOf, type TopologyView } from '#runtime/topology/view.ts';
+import { backendOf } from './backends/choice.ts';
+import { config, type EnforcerConfig } from './config.ts';
+import { audit, auditFile, endPanic, readPanic, startPanic } from './panic.ts';
+import { desired, type Entry, type PolicyView, viewOf } from './registry.ts';
+import { entryOf } from './store.ts';
+
+const SET = { set: { type: 'string', multiple: true } } as const;
+const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 } as const;
+const PANIC_MS_MAX = 24 * UNITS_MS.h;
+
+const configOf = (actor: ActorView): EnforcerConfig => config.parse(actor.config);
+
+/** `start` calls it: an agent that could enforce nothing is refused by name before anything runs. */
+export const prepare = async (topology: TopologyView): Promise<Result<Prepared, string>> => {
+  for (const actor of actorsOf(topology, 'enforcer')) {
+    const settings = configOf(actor);
+    const probed = await backendOf(settings, Date.now).probe();
+    if (!probed.ok) {
+      const { code, reason } = probed.error;
+      return err(`${actor.path} cannot use backend ${settings.backend}: ${code}: ${reason}`);
+    }
+  }
+  return ok({});
+};
+
+/** `90s`, `10m`, `2h`; undefined for anything else. */
+const durationMs = (text: string): number | undefined => {
+  const [, count, unit] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
+  return count === undefined ? undefined : Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
+};
+
+/** Who is at the keyboard, behind sudo and ssh. */
+const who = (): string => {
+  const { SUDO_USER: sudo, SSH_CONNECTION: ssh } = process.env;
+  const name = sudo ?? userInfo().username;
+  return ssh === undefined ? name : `${name} from ${ssh.split(' ')[0]}`;
+};
+
+/** Takes what is ours out of the kernel for every agent of the topology. True when all of it is gone. */
+const clearAll = async (topology: TopologyView, io: CliIo): Promise<boolean> => {
+  let done = true;
+  for (const actor of actorsOf(topology, 'enforcer')) {
+    const settings = configOf(actor);
+    if (settings.backend === 'noop') {
+      io.out(`${actor.path}: noop by this file; if it was started with --set, give that here, too`);
+    }
+    const cleared = await backendOf(settings, Date.now).clear();
+    const error = cleared.ok ? undefined : cleared.error;
+    const details = { atMs: Date.now(), agent: actor.path, backend: settings.backend };
+    audit(topology.node.dataDir, 'clear', { ...details, error: error ?? null });
+    if (error === undefined)
+      io.out(`${actor.path}: nothing of ours is in force (${settings.backend})`);
+    else {
+      io.err(`${actor.path}: ${error.code}: ${error.reason}`);
+      done = false;
+    }
+  }
+  return done;
+};
+
+const panic: Command = {
+  summary: 'enforce nothing from now on: remove every rule of ours, without quorum',
+  usage: `panic <topology.yaml> [--for 1h] [--reason text] [--end] [--set path=value]
+
+Removes what the agents of this node have put into its firewall and keeps them from enforcing for a time
+(at most 24h, then they go on by themselves). Works whether the node runs or not. Until then policies
+are acknowledged as failed with the code panic; they come into force when it ends, if their time is not over.
+  --for 30m      how long: a number with s, m or h
+  --reason text  goes into the audit log, panic.log in the data folder
+  --end          enforce again now`,
+  run: async (args, io) => {
+    const kinds = {
+      ...SET,
+      for: { type: 'string' },
+      reason: { type: 'string' },
+      end: { type: 'boolean' },
+    } as const;
+    const parsed = readArguments(args, kinds, ['topology.yaml']);
+    if (!parsed.ok) return refuse(io, panic, parsed.error);
+    const { options, positionals } = parsed.value;
+    const lastsMs = durationMs(options.for ?? '1h');
+    if (lastsMs === undefined || lastsMs === 0 || lastsMs > PANIC_MS_MAX) {
+      return refuse(io, panic, `--for takes 1s to 24h, not ${options.for}`);
+    }
+    const topology = await io.topology(positionals[0]!, options.set);
+    if (topology === undefined) return EXIT.configuration;
+    const { dataDir } = topology.node;
+    if (!existsSync(dataDir)) {
+      io.err(`there is no data folder ${dataDir}: this node has never run here`);
+      return EXIT.failure;
+    }
+    const atMs = Date.now();
+    if (options.end === true) {
+      endPanic(dataDir, who(), atMs);
+      io.out('enforcing again; a running agent restores what is committed within seconds');
+      return EXIT.ok;
+    }
+    const reason = options.reason ?? '';
+    startPanic(dataDir, { atMs, untilMs: atMs + lastsMs, by: who(), reason });
+    const done = await clearAll(topology, io);
+    io.out(
+      `until ${new Date(atMs + lastsMs).toISOString()} nothing is enforced; audit: ${auditFile(dataDir)}`,
+    );
+    return done ? EXIT.ok : EXIT.failure;
+  },
+};
+
+/** Every policy in the store of an agent; undefined where there is none. Reads beside a running agent. */
+const stored = (dataDir: string, actor: ActorView): readonly Entry[] | undefined => {
+  const file = path.join(dataDir, ...actor.path.split('.'), 'enforcer.sqlite');
+  if (!existsSync(file)) return undefined;
+  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
+  try {
+    const rows = db.prepare('SELECT id, body, digest FROM policies').all();
+    return rows.map((row) =>
+      entryOf({ id: String(row.id), body: String(row.body), digest: String(row.digest) }),
+    );
+  } finally {
+    db.close();
+  }
+};
+
+const line = (view: PolicyView, nowMs: number): string => {
+  const leftS = Math.max(0, Math.round((view.expiresMs - nowMs) / UNITS_MS.s));
+  const how = view.reason === '' ? '' : ` (${view.reason})`;
+  const targets = view.targets.join(', ');
+  return `${view.id}  ${view.status.padEnd(8)} ${view.action.padEnd(10)} ${targets}  ${leftS} s left${how}`;
+};
+
+const decisions: Command = {
+  summary: 'show the policies that the agents of this node hold',
+  usage: `decisions list <topology.yaml> [--all] [--set path=value] [-o json]
+
+Reads the stores of the agents, running or not. --all shows those that have ended, too.
+A new policy, and the removal of one, is a signed PolicyEvent of an operator that the validators commit.`,
+  run: async (args, io) => {
+    const parsed = readArguments(args, { ...SET, all: { type: 'boolean' } }, [
+      'list',
+      'topology.yaml',
+    ]);
+    if (!parsed.ok) return refuse(io, decisions, parsed.error);
+    const [verb, file] = parsed.value.positionals;
+    if (verb !== 'list') return refuse(io, decisions, `decisions list, not decisions ${verb}`);
+    const topology = await io.topology(file!, parsed.value.options.set);
+    if (topology === undefined) return EXIT.configuration;
+    const { dataDir } = topology.node;
+    const nowMs = Date.now();
+    const all: (PolicyView & { readonly agent: string })[] = [];
+    for (const actor of actorsOf(topology, 'enforcer')) {
+      const entries = stored(dataDir, actor);
+      if (entries === undefined) io.err(`${actor.path} has no store in ${dataDir} yet`);
+      for (const entry of entries ?? []) {
+        if (parsed.value.options.all !== true && !desired(entry, nowMs)) continue;
+        all.push({ agent: actor.path, ...viewOf(entry) });
+      }
+    }
+    all.sort((a, b) => b.committedMs - a.committedMs || (a.id < b.id ? -1 : 1));
+    const brake = readPanic(dataDir, nowMs);
+    if (io.json) io.out(JSON.stringify({ panic: brake ?? null, policies: all }));
+    else {
+      if (brake !== undefined) io.out(`panic by ${brake.by}: nothing of this is in force`);
+      for (const view of all) io.out(line(view, nowMs));
+      io.out(`${all.length} policies`);
+    }
+    return EXIT.ok;
+  },
+};
+
+export const commands = { panic, decisions };

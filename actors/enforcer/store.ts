@@ -1,0 +1,62 @@
+/** The agent's disk: policies with their checksums, and the outbox of acknowledgements. */
+import { crypto } from '#native/crypto.ts';
+import { openStore } from '#native/store.ts';
+import { hex } from '#proto/bytes.ts';
+import type { Ack } from './acks.ts';
+import type { Entry } from './registry.ts';
+import type { Commands } from './state.ts';
+
+const MIGRATIONS = [
+  `CREATE TABLE policies (id TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
+   CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
+     body BLOB NOT NULL);`,
+];
+const encoder = new TextEncoder();
+const digestOf = (body: string): string => hex(crypto.sha256(encoder.encode(body)));
+
+type Row = { readonly id: string; readonly body: string; readonly digest: string };
+
+/** A row whose checksum differs is damage that must not become a firewall rule, nor be ignored. */
+export const entryOf = (row: Row): Entry => {
+  if (digestOf(row.body) !== row.digest) {
+    throw new Error(`policy ${row.id} in the agent's store is damaged: its checksum differs`);
+  }
+  // A row of the release before turns were counted has none.
+  return { turn: 0, ...(JSON.parse(row.body) as Omit<Entry, 'turn'>) };
+};
+
+/** Throws StoreError where the file cannot be had. */
+export const openDisk = (file: string) => {
+  const store = openStore(file, { migrations: MIGRATIONS });
+  const policies = store.statement<[], Row>('SELECT id, body, digest FROM policies');
+  const put = store.statement<[string, string, string]>(
+    `INSERT INTO policies VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET
+     body = excluded.body, digest = excluded.digest`,
+  );
+  const drop = store.statement<[string]>('DELETE FROM policies WHERE id = ?');
+  const outbox = store.statement<[], { id: string; policy: string; body: Uint8Array }>(
+    'SELECT id, policy, body FROM outbox ORDER BY seq',
+  );
+  const enqueue = store.statement<[string, string, Uint8Array]>(
+    'INSERT INTO outbox (id, policy, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
+  );
+  const sent = store.statement<[string]>('DELETE FROM outbox WHERE id = ?');
+  return {
+    load: () => ({
+      entries: policies.all().map(entryOf),
+      acks: outbox.all().map((row): Ack => ({ id: row.id, policyId: row.policy, bytes: row.body })),
+    }),
+    /** Returns the acks that were not in the outbox before. */
+    save: ({ entries, acks, forgotten }: Commands['save']): readonly Ack[] =>
+      store.transaction(() => {
+        for (const entry of entries) {
+          const body = JSON.stringify(entry);
+          put.run(entry.id, body, digestOf(body));
+        }
+        for (const id of forgotten) drop.run(id);
+        return acks.filter((ack) => enqueue.run(ack.id, ack.policyId, ack.bytes).changes > 0);
+      }),
+    acked: (id: string) => sent.run(id),
+    close: () => store.close(),
+  };
+};

@@ -1,0 +1,25 @@
+/** An agent that is to be killed: writes and removes policies without end. Arguments: backend, namespace. */
+import { entryOf, KINDS } from './backends.ts';
+
+const [, , name, netns = ''] = process.argv;
+const kind = KINDS.find((one) => one.name === name)!;
+const backend = kind.backend({ name: netns });
+const batchOf = (batch: number) =>
+  Array.from({ length: 400 }, (_, k) =>
+    entryOf({
+      target:
+        k % 4 === 0
+          ? { cidrs: [`10.${batch % 200}.${k >> 1}.0/${20 + (k % 10)}`] }
+          : { ips: [`172.16.${batch % 200}.${k % 250}`], direction: 'ingress' },
+    }),
+  );
+await backend.restore([], Date.now());
+process.stdout.write('writing\n');
+let before: string[] = [];
+for (let batch = 0; ; batch++) {
+  const entries = batchOf(batch);
+  const outcomes = await backend.change(entries, before, Date.now());
+  const refused = outcomes.find((one) => !one.ok);
+  if (refused !== undefined) throw new Error(JSON.stringify(refused));
+  before = entries.map((entry) => entry.id);
+}
