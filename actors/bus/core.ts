@@ -89,12 +89,13 @@ const answer = (state: State, poll: Poll, outcome: FetchOutcome, fx: Fx): void =
 };
 
 const fetched = (state: State, poll: Poll, outcome: FetchOutcome, fx: Fx, atMs: number): void => {
-  const empty = outcome.outcome === 'ok' && outcome.records.length === 0;
-  if (!empty || atMs >= poll.dueMs) return answer(state, poll, outcome, fx);
+  const isEmpty = outcome.outcome === 'ok' && outcome.records.length === 0;
+  if (!isEmpty || atMs >= poll.dueMs) return answer(state, poll, outcome, fx);
   const raced = (state.appends.get(poll.topic) ?? 0) !== state.seen.get(poll.id);
   if (raced) return read(state, poll, fx);
   if (state.parked.size >= state.openMax) return answer(state, poll, outcome, fx);
-  state.parked.set(poll.id, poll);
+  // A consumer that began at its mark learns from the empty answer, too, where that is.
+  state.parked.set(poll.id, { ...poll, positions: outcome.positions });
   fx.after(poll.dueMs - atMs, { kind: 'pollDue', id: poll.id }, `poll-${poll.id}`);
 };
 

@@ -65,6 +65,18 @@ test('an append between the read and the parking is not missed', () => {
   expect(fx.take()).toMatchObject([{ effect: 'io', command: 'fetch' }]);
 });
 
+test('a consumer that begins at its mark learns where that is, though nothing comes', () => {
+  const { state, fx } = start();
+  core.step(state, { ...fetch(1000), positions: [] } as Self, fx, 0);
+  const poll = pollOf(fx.take());
+  const empty = { outcome: 'ok', records: [], positions: [7, 4] } as const;
+  core.step(state, { kind: 'fetched', poll, outcome: empty }, fx, 1);
+  core.step(state, { kind: 'pollDue', id: poll.id }, fx, 1000);
+  expect(fx.take().find((e) => e.effect === 'reply')).toMatchObject({
+    answer: { positions: [7, 4] },
+  });
+});
+
 test('a long poll ends empty at its deadline, with its own positions', () => {
   const { state, fx } = start();
   core.step(state, fetch(1000), fx, 0);
