@@ -93,10 +93,13 @@ export class Population {
     return this.register.incarnation(member.place.index);
   }
 
-  /** Unread messages in its mailbox. */
+  /** Unread messages in its mailbox. Answers are not counted one by one: a lane that holds some adds one. */
   depth(member: Member): number {
     const own = this.links.filter((l) => l.to === member.place.index);
-    return own.reduce((n, l) => n + laneView(l.memory).depth(), 0);
+    return own.reduce((n, l) => {
+      const lane = laneView(l.memory);
+      return n + Math.max(lane.depth(), lane.tail() === lane.cursor() ? 0 : 1);
+    }, 0);
   }
 
   /** Looks for slabs that the dead held; says how many are still in doubt. */
