@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { hasData } from './kit/data.ts';
 import { ROOT } from './kit/processes.ts';
+import { programOf } from './kit/programs.ts';
 
 type Outcome = { readonly fullName: string; readonly status: string };
 type Report = {
@@ -24,16 +25,11 @@ const bin = (name: string): string => path.join(ROOT, 'node_modules', '.bin', na
 const isRoot = process.getuid?.() === 0;
 const isStrict = process.env.CI === 'true' || (hasData && isRoot);
 
-const onPath = (program: string): boolean =>
-  (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .some((folder) => folder !== '' && existsSync(path.join(folder, program)));
-
 const isOneThere = (need: string): boolean => {
   if (need === 'the data folder') return hasData;
   if (need === 'root') return isRoot;
   if (need === 'Linux') return process.platform === 'linux';
-  return onPath(need);
+  return programOf(need) !== undefined;
 };
 
 /** What the name of a test may say in brackets, e.g. `(needs root, nft)`; true when all of it is there. */
