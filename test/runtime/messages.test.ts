@@ -57,7 +57,8 @@ test('more than 1,024 questions may be open at once', async () => {
 
 test('a question that nobody answers fails with timeout, and a late answer is a stale reply', async () => {
   const [s, d] = await oneEcho();
-  d.run({ do: 'ask', to: '', message: { kind: 'hold', id: 1 }, tag: 'late', deadlineMs: 50 });
+  d.run({ do: 'ask', to: '', message: { kind: 'hold', id: 1 }, tag: 'late', deadlineMs: 1500 });
+  await s.until(() => s.fact('echo', 'held') === '1');
   expect((await d.heard('late')).result).toEqual({ ok: false, error: 'timeout' });
   d.run({ do: 'tell', to: '', message: { kind: 'release' } });
   await s.until(() => s.deadLetters().byReason['stale-reply'] === 1);
