@@ -28,7 +28,8 @@ export const subscription = (
     Partial<Pick<Subscription, 'maxRecords' | 'waitMs'>>,
 ): Subscription => ({
   maxRecords: 256,
-  waitMs: 1000,
+  // An append answers at once, and a bus that restarts ends the question: idle, only the waking costs.
+  waitMs: 5000,
   ...settings,
   positions: [],
   marks: [],
