@@ -76,7 +76,7 @@ const countFaults = ({ read, report }: SourceRun, counted: FlowCount): string[] 
   };
   if (read === undefined) return ['no line about what was read'];
   same('packets', read.packets, counted.frames);
-  same('not IP', read.notIp, counted.frames - counted.ip);
+  same('no IP datagram', read.notIp + read.malformed, counted.frames - counted.ip);
   same('flows', report.stages.flows, counted.flows);
   return faults;
 };
@@ -178,8 +178,9 @@ const readingTable = (rows: readonly Row[]): string =>
     rows.map((row) => {
       const { counted, run } = row;
       const { frames, ip, flows, conversations } = counted;
-      const packets = run.read?.packets ?? '-';
-      const ours = [titleOf(row), packets, frames, run.read?.notIp ?? '-', frames - ip];
+      const { packets, notIp, malformed } = run.read ?? { packets: '-', notIp: '-', malformed: 0 };
+      const other = malformed === 0 ? notIp : `${notIp} + ${malformed} cut`;
+      const ours = [titleOf(row), packets, frames, other, frames - ip];
       return [...ours, run.report.stages.flows, flows, conversations, differences(counted)];
     }),
   );
