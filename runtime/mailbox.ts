@@ -250,7 +250,7 @@ export class Mailbox {
     this.held.detach();
     let moved = 0;
     for (const lane of this.inputs) {
-      while (this.local.length < DELIVERED_MAX && this.evacuatedBytes < EVACUATED_BYTES_MAX) {
+      while (this.canEvacuate()) {
         const at = lane.peek();
         if (at < 0) break;
         const known = copies.size;
@@ -266,6 +266,15 @@ export class Mailbox {
       lane.release();
     }
     return moved;
+  }
+
+  /** There is something to evacuate, and memory for it. */
+  evacuable(): boolean {
+    return this.canEvacuate() && this.inputs.some((lane) => !lane.empty());
+  }
+
+  private canEvacuate(): boolean {
+    return this.local.length < DELIVERED_MAX && this.evacuatedBytes < EVACUATED_BYTES_MAX;
   }
 
   /** Handles the oldest message of its own. */

@@ -297,7 +297,8 @@ export class Shell {
     for (const mailbox of this.mailboxes) {
       const waits = mailbox.held.first();
       if (waits !== undefined) {
-        if (waits.starved ? pool.starve() : waits.stall()) return false;
+        // Whoever waits for a slab looks at what comes in as well: it may be what holds the slabs.
+        if (waits.starved ? pool.starve() || mailbox.evacuable() : waits.stall()) return false;
         continue;
       }
       if (mailbox.local.length > 0) return false;
