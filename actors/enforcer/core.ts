@@ -173,6 +173,7 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
 };
 
 const compare = (state: State, fx: Fx, atMs: number): void => {
+  state.readBackDue = false;
   fx.io('reconcile', allDesired(state.registry, atMs));
   fx.after(state.config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
 };
@@ -231,6 +232,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     packets: NO_PACKETS,
     brake: undefined,
     fault: undefined,
+    readBackDue: false,
     draining: false,
   }),
   start: (_state, fx) => fx.io('open', null),

@@ -7,6 +7,8 @@ import type { Fx, Self, State } from './state.ts';
 const MS_PER_S = 1000;
 /** What the backend refused or lost is tried again so soon. */
 const RETRY_MS = 5000;
+/** After writes, many of them together, every element is read back. */
+const READ_BACK_MS = 1000;
 
 const announce = (entry: Entry, atMs: number, fx: Fx): void => {
   const targets = viewOf(entry).targets.join(', ');
@@ -58,12 +60,18 @@ export const enforced = (
     if (refused.policyId !== '') acks.push(ackFailed(refused, state.signer!, atMs));
   }
   if (outcomes.some((one) => !one.ok)) retrySoon(state, fx);
+  else if (outcomes.length + batch.remove.length > 0 && !state.readBackDue) {
+    state.readBackDue = true;
+    compareIn(READ_BACK_MS, state, fx);
+  }
   const entries = [...batch.apply, ...batch.remove, ...batch.renewed];
   fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
 };
 
-const retrySoon = (state: State, fx: Fx): void =>
-  fx.after(Math.min(RETRY_MS, state.config.reconcileMs), { kind: 'reconcile' }, 'reconcile');
+const retrySoon = (state: State, fx: Fx): void => compareIn(RETRY_MS, state, fx);
+
+const compareIn = (ms: number, state: State, fx: Fx): void =>
+  fx.after(Math.min(ms, state.config.reconcileMs), { kind: 'reconcile' }, 'reconcile');
 
 /** Only what has changed is said: the acknowledgement of a policy that went on as before stands. */
 export const reconciled = (

@@ -94,6 +94,8 @@ export type State = {
   brake: Fault | undefined;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
+  /** A comparison is due because something was written. */
+  readBackDue: boolean;
   draining: boolean;
 };
 

@@ -52,6 +52,9 @@ const savedRules = async ({ families }: Tools): Promise<Result<readonly Rules[],
   return ok(all);
 };
 
+const structureOf = (rules: readonly Rules[]): string =>
+  rules.map((one) => one.structure).join('\n--\n');
+
 const load = async ({ families }: Tools, textOf: (k: number) => string) => {
   for (const [k, { restore }] of families.entries()) {
     const restored = await restore(['--noflush', '-w', LOCK_S], textOf(k));
@@ -83,7 +86,7 @@ const read = async (
   for (const one of rules.value) {
     for (const action of PACKET_COUNTS) packets[action] += one.packets[action];
   }
-  return ok({ sets, packets, structure: rules.value.map((one) => one.structure).join('\n--\n') });
+  return ok({ sets, packets, structure: structureOf(rules.value) });
 };
 
 const setNames = async (tools: Tools): Promise<Result<readonly string[], Fault>> => {
@@ -146,7 +149,14 @@ export const iptablesBackend = (options: FirewallOptions): Backend => {
         return replace(tools, options, sets, atMs);
       },
       change: (changes, atMs) => ipset(tools, elementScript(changes, atMs)),
-      confirm: (changes) => ipset(tools, presenceScript(changes)),
+      confirm: async (changes) => {
+        const [rules, there] = await Promise.all([
+          savedRules(tools),
+          ipset(tools, presenceScript(changes)),
+        ]);
+        if (!rules.ok) return rules;
+        return there.ok ? ok(structureOf(rules.value)) : there;
+      },
       remove: () => remove(tools),
     },
     options.now,

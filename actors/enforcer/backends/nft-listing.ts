@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { formatIp, parseIp } from '#proto/ip.ts';
 import { NO_PACKETS, PACKET_COUNTS } from '../backend.ts';
 import type { Contents } from '../demand.ts';
-import { counterOf } from './nft-script.ts';
+import { counterOf, TABLE } from './nft-script.ts';
 import type { Listing } from './set-backend.ts';
 
 const part = z.union([
@@ -19,7 +19,10 @@ const element = z.union([
   z.object({ elem: z.object({ val: value, expires: z.number().optional() }) }),
   value,
 ]);
-const item = z.record(z.string(), z.looseObject({ name: z.string().optional() }));
+const item = z.record(
+  z.string(),
+  z.looseObject({ name: z.string().optional(), table: z.string().optional() }),
+);
 const document = z.object({ nftables: z.array(item) });
 
 type Part = z.output<typeof part>;
@@ -74,14 +77,15 @@ const contentsOf = (elements: readonly Element[], atMs: number): Contents =>
     }),
   );
 
-/** Throws on a text that is not a listing: then the program and this file have parted ways. */
+/** Of the tables of family inet: ours. Throws on a text that is not a listing: then the program and this file have parted ways. */
 export const parseListing = (text: string, atMs: number): Listing => {
   const sets = new Map<string, Contents>();
   const packets = { ...NO_PACKETS };
-  const structure: string[] = [];
+  const objects: string[] = [];
+  const rules: string[] = [];
   for (const entry of document.parse(JSON.parse(text)).nftables) {
     for (const [kind, thing] of Object.entries(entry)) {
-      if (kind === 'metainfo' || kind === 'table') continue;
+      if (thing.table !== TABLE) continue;
       const { handle: _, elem, packets: count, bytes: __, ...rest } = thing;
       if (kind === 'counter') {
         const action = PACKET_COUNTS.find((one) => counterOf(one) === rest.name);
@@ -90,8 +94,9 @@ export const parseListing = (text: string, atMs: number): Listing => {
       if (kind === 'set' && !METER.test(rest.name ?? '')) {
         sets.set(rest.name ?? '', contentsOf(z.array(element).parse(elem ?? []), atMs));
       }
-      structure.push(JSON.stringify([kind, rest]));
+      (kind === 'rule' ? rules : objects).push(JSON.stringify([kind, rest]));
     }
   }
-  return { sets, packets, structure: structure.join('\n') };
+  // The order of rules decides, that of sets and chains means nothing.
+  return { sets, packets, structure: [...objects.sort(), ...rules].join('\n') };
 };

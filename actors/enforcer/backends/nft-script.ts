@@ -155,13 +155,3 @@ export const tableScript = (
 
 /** Deleting what is not there fails; adding what is there does not. */
 export const removalScript = `add table ${OURS}\ndelete table ${OURS}`;
-
-/** Fails as a whole if one of the elements is not there. */
-export const presenceScript = (changes: readonly SetChange[]): string =>
-  changes
-    .filter(({ fresh }) => fresh.length > 0)
-    .map(
-      ({ set, fresh }) =>
-        `get element ${OURS} ${set.name} { ${fresh.map((e) => e.key).join(', ')} }`,
-    )
-    .join('\n');

@@ -3,7 +3,7 @@ import { ok } from '#proto/result.ts';
 import type { Backend } from '../backend.ts';
 import { nftLayout } from './nft-layout.ts';
 import { parseListing } from './nft-listing.ts';
-import { changeScript, OURS, presenceScript, removalScript, tableScript } from './nft-script.ts';
+import { changeScript, FAMILY, OURS, removalScript, tableScript } from './nft-script.ts';
 import { type Program, program } from './program.ts';
 import { type FirewallOptions, setBackend } from './set-backend.ts';
 
@@ -29,7 +29,12 @@ export const nftablesBackend = ({ failsafe, netns, timeoutMs, now }: FirewallOpt
       read: (atMs) => read(nft, atMs),
       replace: (sets, packets, atMs) => script(tableScript(sets, failsafe, packets, atMs)),
       change: (changes, atMs) => script(changeScript(changes, atMs)),
-      confirm: (changes) => script(presenceScript(changes)),
+      // Without elements. Only of a whole ruleset nft does not read them all the same; asked for
+      // one element it reads the whole set, asked for 256 at once it crashes (1.0.6).
+      confirm: async () => {
+        const listed = await nft(['-j', '-n', '-t', 'list', 'ruleset', FAMILY]);
+        return listed.ok ? ok(parseListing(listed.value, 0).structure) : listed;
+      },
       remove: () => script(removalScript),
     },
     now,
