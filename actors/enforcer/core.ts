@@ -26,6 +26,7 @@ import {
   newRegistry,
   type Registry,
 } from './registry.ts';
+import { remembered } from './remembered.ts';
 import { braked, enforced, reconciled } from './settling.ts';
 import type { Commands, Fx, Place, Self, State } from './state.ts';
 import { judge, type Refusal, type Verdict } from './verdict.ts';
@@ -56,7 +57,8 @@ const opened = (
     [...genesis.neverBlock, ...config.neverBlock],
   );
   const { peersShareMax } = config;
-  state.trusted = { trust: { committee, crypto }, roles: roleBook(genesis), limits, peersShareMax };
+  const trust = { committee, crypto: remembered(crypto) };
+  state.trusted = { trust, roles: roleBook(genesis), limits, peersShareMax };
   // What was in force before a restart is in force again before the first new policy is read.
   fx.io('restore', allDesired(state.registry, atMs));
   sendAcks(state, fx);

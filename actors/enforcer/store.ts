@@ -11,6 +11,8 @@ const MIGRATIONS = [
    CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
      body BLOB NOT NULL);`,
 ];
+/** Each transaction costs a wait for the disk. */
+const SETTLE_MS = 50;
 const encoder = new TextEncoder();
 const digestOf = (body: string): string => hex(crypto.sha256(encoder.encode(body)));
 
@@ -41,6 +43,14 @@ export const openDisk = (file: string) => {
     'INSERT INTO outbox (id, policy, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
   );
   const sent = store.statement<[string]>('DELETE FROM outbox WHERE id = ?');
+  const acked: string[] = [];
+  let timer: NodeJS.Timeout | undefined;
+  const settle = (): void => {
+    timer = undefined;
+    store.transaction(() => {
+      for (const id of acked.splice(0)) sent.run(id);
+    });
+  };
   return {
     load: () => ({
       entries: policies.all().map(entryOf),
@@ -56,7 +66,15 @@ export const openDisk = (file: string) => {
         for (const id of forgotten) drop.run(id);
         return acks.filter((ack) => enqueue.run(ack.id, ack.policyId, ack.bytes).changes > 0);
       }),
-    acked: (id: string) => sent.run(id),
-    close: () => store.close(),
+    /** Taken off the outbox with others, soon; what a crash leaves there is sent again. */
+    acked: (id: string): void => {
+      acked.push(id);
+      timer ??= setTimeout(settle, SETTLE_MS);
+    },
+    close: () => {
+      clearTimeout(timer);
+      settle();
+      store.close();
+    },
   };
 };

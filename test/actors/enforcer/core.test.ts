@@ -3,9 +3,11 @@ import type { Applied } from '#actors/enforcer/backend.ts';
 import { config } from '#actors/enforcer/config.ts';
 import { type Commands, createCore, type Self } from '#actors/enforcer/core.ts';
 import { NOWHERE, type Surroundings } from '#actors/enforcer/neighbourhood.ts';
+import { remembered } from '#actors/enforcer/remembered.ts';
 import { crypto } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
+import { hostCidr, parseIp } from '#proto/ip.ts';
 import { roleBook } from '#proto/roles.ts';
 import { decodeAck } from '#proto/wire/ack.ts';
 import { verifyControl } from '#proto/wire/control.ts';
@@ -169,4 +171,60 @@ test('an acknowledgement that the bus did not take is sent again, in order for i
   const value = { outcome: 'ok', partition: 0, offset: 0 } as const;
   core.step(state, { kind: 'published', id: id!, result: { ok: true, value } }, fx, NOW_MS);
   expect(fx.take()).toContainEqual({ effect: 'io', command: 'acked', argument: { id } });
+});
+
+test('a signature that was found good is verified once, a bad one every time', () => {
+  let calls = 0;
+  const counted = remembered({
+    ...crypto,
+    verify: (...claim) => {
+      calls++;
+      return crypto.verify(...claim);
+    },
+  });
+  const { publicKey, sign } = keys.v1;
+  const message = utf8('one');
+  const signature = sign(message);
+  expect([1, 2, 3].map(() => counted.verify(publicKey, message, signature))).not.toContain(false);
+  expect(calls).toBe(1);
+  expect(counted.verify(publicKey, utf8('two'), signature)).toBe(false);
+  expect(counted.verify(keys.v2.publicKey, message, signature)).toBe(false);
+  expect(counted.verify(publicKey, utf8('two'), signature)).toBe(false);
+  expect(calls).toBe(4);
+});
+
+test('a policy that the backend lost and cannot restore fails, and one that comes back is applied again', () => {
+  const { state, fx } = agent;
+  const first = receive([updateOf(policy)]).acks;
+  const entry = state.registry.entries.get(policy.policyId)!;
+  const found = (outcome: Applied) => {
+    const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+    const missing = [entry];
+    const desired = [entry];
+    const result = { missing, foreign: 0, outcomes: [outcome], packets, fault: undefined };
+    fx.take();
+    core.step(state, { kind: 'reconciled', desired, found: result }, fx, NOW_MS);
+    const save = fx.take().find((e) => e.command === 'save');
+    const acks = (save?.argument as Commands['save'] | undefined)?.acks ?? [];
+    return acks.map((ack) => decodeAck(ack.bytes)).map((ack) => ack.ok && ack.value);
+  };
+  const lost: Applied = { id: entry.id, ok: false, code: 'no-capability', reason: 'EPERM' };
+  const back: Applied = { id: entry.id, ok: true, reason: '' };
+  expect(found(back)).toEqual([]);
+  expect(state.coverage).toBe(0);
+  expect(found(lost)).toMatchObject([{ result: 'failed', errorCode: 'no-capability' }]);
+  expect(found(lost)).toEqual([]);
+  const again = found(back);
+  expect(again).toMatchObject([{ result: 'applied' }]);
+  expect(again[0]).not.toMatchObject({
+    ackEventId: (first[0] as { ackEventId: string }).ackEventId,
+  });
+});
+
+test('an address of the host itself is refused by its name', () => {
+  const own = [hostCidr(parseIp('198.51.100.7')!)];
+  agent = began({}, { ...NOWHERE, own });
+  expect(code(updateOf(policy))).toBe('failed own-address');
+  agent = began({}, { ...NOWHERE, admins: own });
+  expect(code(updateOf(policy))).toBe('failed admin-session');
 });

@@ -2,6 +2,7 @@
 import { crypto } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { encodeCommitProof } from '#proto/commit-proof.ts';
+import type { Genesis } from '#proto/genesis.ts';
 import { get, prove } from '#proto/merkle.ts';
 import { decodeState, policyKey } from '#proto/state.ts';
 import { signControl } from '#proto/wire/control.ts';
@@ -36,6 +37,26 @@ export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
     proof: proofOf(first, second),
     later: proofOf(second, third),
   };
+};
+
+/** Many policies of one block, each with its proof. The first octets of a source address are `net`. */
+export const committedBlock = (on: Genesis, count: number, net: string) => {
+  const chain = chainOf(on);
+  const txs = Array.from({ length: count }, (_, k) =>
+    anomalyTx({ src_ip: `${net}.${k >> 8}.${k & 255}` }, { counter: k + 1 }),
+  );
+  const first = buildOn(chain, chain.head, txs).version;
+  commitTo(chain, first);
+  const second = buildOn(chain, chain.head, []).version;
+  const anchor = anchorFor(first.header, second.header);
+  return first.policies.map(({ key }) => {
+    const value = get(first.tree, key, crypto);
+    const merkle = prove(first.tree, key, crypto);
+    const policyId = key.slice('policies/'.length);
+    const state = decodeState(policyKey(policyId), value!);
+    const proof = encodeCommitProof({ anchor, key, value, merkle });
+    return { policyId, state, proof, later: proof };
+  });
 };
 
 export const updateOf = (

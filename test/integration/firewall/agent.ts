@@ -1,6 +1,7 @@
 /** The agent with its real disk and its real firewall in a namespace; the bus is played by the test. */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
+import type { z } from 'zod';
 import { config } from '#actors/enforcer/config.ts';
 import { type Commands, createCore, type Self } from '#actors/enforcer/core.ts';
 import { io } from '#actors/enforcer/io.ts';
@@ -29,11 +30,18 @@ type AgentOptions = {
   readonly keyFile: string;
   readonly netns: string;
   readonly now: () => number;
+  readonly settings?: z.input<typeof config>;
 };
 
 export const agentIn = async (options: AgentOptions): Promise<Agent> => {
   const { dataDir, genesis, keyFile: key, netns, now } = options;
-  const settings = config.parse({ backend: 'nftables', key, netns, failsafePorts: ['tcp/2222'] });
+  const settings = config.parse({
+    backend: 'nftables',
+    key,
+    netns,
+    failsafePorts: ['tcp/2222'],
+    ...options.settings,
+  });
   mkdirSync(path.join(dataDir, 'enforcer'), { recursive: true });
   const mailbox: Self[] = [];
   const port = { ...portOf<Self>(dataDir, genesis, mailbox), now };
