@@ -29,7 +29,9 @@ export type Self =
       readonly ends: readonly number[];
       readonly committed: readonly number[];
     }
-  | { readonly kind: 'pollDue'; readonly id: number };
+  | { readonly kind: 'pollDue'; readonly id: number }
+  /** Somebody, perhaps in another process, has appended to a topic. */
+  | { readonly kind: 'appended'; readonly topic: string };
 
 /** One long poll: `dueMs` is Unix milliseconds. */
 export type Poll = {
@@ -105,7 +107,11 @@ const published = (state: State, message: Extract<Self, { kind: 'published' }>, 
   const { partition, offset } = placed;
   fx.reply(message.replyTo, { outcome: outcome.outcome, partition, offset });
   fx.emit(outcome.outcome === 'ok' ? 'published' : 'publish_refused', 1);
-  if (outcome.outcome !== 'ok') return;
+  if (outcome.outcome === 'ok') appended(state, topic, fx);
+};
+
+/** Whoever waits for the topic reads again. */
+const appended = (state: State, topic: string, fx: Fx): void => {
   state.appends.set(topic, (state.appends.get(topic) ?? 0) + 1);
   for (const poll of [...state.parked.values()]) {
     if (poll.topic !== topic) continue;
@@ -145,6 +151,8 @@ export const core: Core<BusConfig, State, Self, Commands> = {
         return fetched(state, message.poll, message.outcome, fx, atMs);
       case 'pollDue':
         return due(state, message.id, fx);
+      case 'appended':
+        return appended(state, message.topic, fx);
       case 'commit':
         return fx.io('commit', message);
       case 'ends':

@@ -1,11 +1,14 @@
-/** The driver's commands; publishes that arrive together are appended in one transaction. */
+/**
+ * The driver's commands. Publishes that arrive together go to the embedded log in one transaction; Kafka gets each at
+ * once and makes batches by partition itself, so that one slow partition delays no other.
+ */
 import { join } from 'node:path';
-import { TOPICS } from '#proto/wire/topics.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { Publish } from '#runtime/bus/driver.ts';
-import { openEmbedded } from '#runtime/bus/embedded.ts';
 import type { BusConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
+import { EMBEDDED_FILE, openDriver, renamed } from './drivers.ts';
+import { lagGauges } from './lag.ts';
 
 const BATCH_MAX = 512;
 
@@ -17,24 +20,33 @@ const deliver = (port: IoPort<Self>, message: Self): void => {
   if (!port.deliver(message)) throw new Error('the mailbox of the bus is full of its own results');
 };
 
-export const io: Io<BusConfig, Self, Commands> = (config, port) => {
-  const renamed = (topic: string): string => config.topics[topic] ?? topic;
-  const driver = openEmbedded({
-    file: join(port.dataDir, 'bus.sqlite'),
-    topics: Object.values(TOPICS).map(renamed),
-    partitions: config.partitions,
-    recordBytesMax: config.recordBytesMax,
-    topicBytesMax: config.topicBytesMax,
-    now: port.now,
-    failed: (reason) => port.log('error', 'the bus cannot write: publishers wait', { reason }),
-  });
-  let batch: Commands['publish'][] = [];
+/** Topics by the names that their consumers know. */
+const canonicalNames = (config: BusConfig) => {
+  const names = new Map(Object.entries(config.topics).map(([own, name]) => [name, own]));
+  return (topic: string): string => names.get(topic) ?? topic;
+};
 
-  const flush = async (): Promise<void> => {
-    const messages = batch;
-    batch = [];
+export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
+  const canonical = canonicalNames(config);
+  const lag = lagGauges(port.gauge);
+  const driver = await openDriver(
+    config,
+    {
+      file: join(port.dataDir, EMBEDDED_FILE),
+      now: port.now,
+      say: port.log,
+      // A hint: when it does not fit, the polls that wait end at their own time.
+      appended: (topic) => void port.deliver({ kind: 'appended', topic: canonical(topic) }),
+      lag: (topic, group, records) => lag(canonical(topic), group, records),
+    },
+    process.env,
+  );
+  let batch: Commands['publish'][] = [];
+  const open = new Set<Promise<void>>();
+
+  const publish = async (messages: readonly Commands['publish'][]): Promise<void> => {
     const publishes: Publish[] = messages.map(({ topic, key, value, headers }) => ({
-      topic: renamed(topic),
+      topic: renamed(config, topic),
       key,
       value,
       headers: headersOf(headers),
@@ -44,34 +56,52 @@ export const io: Io<BusConfig, Self, Commands> = (config, port) => {
       deliver(port, { kind: 'published', topic, replyTo, outcome: outcomes[k]! });
     }
   };
-
-  let flushing: Promise<void> | undefined;
-  const flushAll = async (): Promise<void> => {
+  const flush = async (): Promise<void> => {
+    const messages = batch;
+    batch = [];
+    const parts = config.driver === 'kafka' ? messages.map((one) => [one]) : [messages];
+    await Promise.all(parts.map(publish));
+  };
+  const tracked = (work: Promise<void>): Promise<void> => {
+    const one = work.finally(() => open.delete(one));
+    open.add(one);
+    return one;
+  };
+  let gathering: Promise<void> | undefined;
+  const gather = async (): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));
-    while (batch.length > 0) await flush();
-    flushing = undefined;
+    gathering = undefined;
+    await flush();
   };
 
   return {
     commands: {
       publish: (message) => {
         batch.push(message);
-        if (batch.length >= BATCH_MAX) return flush();
-        flushing ??= flushAll();
-        return flushing;
+        if (batch.length >= BATCH_MAX) return tracked(flush());
+        gathering ??= tracked(gather());
+        return gathering;
       },
       fetch: async (poll) => {
         const { topic, group, positions, maxRecords } = poll;
-        const outcome = await driver.fetch(renamed(topic), group, positions, maxRecords);
+        const outcome = await driver.fetch(renamed(config, topic), group, positions, maxRecords);
         deliver(port, { kind: 'fetched', poll, outcome });
       },
-      commit: ({ topic, group, positions }) => driver.commit(renamed(topic), group, positions),
+      commit: ({ topic, group, positions }) =>
+        driver.commit(renamed(config, topic), group, positions),
       ends: async ({ topic, group, replyTo }) => {
-        deliver(port, { kind: 'endsRead', replyTo, ...(await driver.ends(renamed(topic), group)) });
+        try {
+          const read = await driver.ends(renamed(config, topic), group);
+          deliver(port, { kind: 'endsRead', replyTo, ...read });
+        } catch (fault) {
+          // The driver has said what is wrong; whoever asked meets its own deadline and asks again.
+          port.emit('ends_failed', 1);
+          port.log('debug', 'the ends of a topic are unknown', { topic, group, fault });
+        }
       },
     },
     close: async () => {
-      await flushing;
+      await Promise.allSettled(open);
       await driver.close();
     },
   };

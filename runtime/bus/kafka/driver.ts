@@ -1,0 +1,135 @@
+/**
+ * The bus over Kafka. kafkajs gives the connections, the requests and their encoding; positions, batches, sequences and
+ * deadlines are ours, so that the contract is the one of the embedded bus.
+ *
+ * While no broker answers, publishing and fetching say `unavailable`; the reason is logged once with what to do, and all
+ * goes on by itself afterwards. What waiting cannot mend (a password, a certificate, missing topics that are not to be
+ * made) ends the opening with a KafkaRefusal.
+ */
+import type { Bus, FetchOutcome } from '../driver.ts';
+import { faultOf, KafkaRefusal, kafkaTypeOf } from './faults.ts';
+import { CONNECTION, type Health, openHealth } from './health.ts';
+import { type Link, openLink } from './link.ts';
+import { openMarks } from './marks.ts';
+import { LATEST, offsetsOf } from './offsets.ts';
+import { openProducer } from './producer.ts';
+import { openReader } from './reader.ts';
+import type { KafkaSettings } from './settings.ts';
+import { prepareTopics } from './topics.ts';
+import { pause, within } from './waiting.ts';
+import { openWatch } from './watch.ts';
+
+const OPEN_MS = 15_000;
+/** Consumers ask with two seconds to spare. */
+const ANSWER_MS = 1500;
+const PREPARE_AGAIN_MS = 1000;
+
+/** Looks for the topics until they are there; the first try decides what cannot be mended by waiting. */
+const prepare = async (
+  link: Link,
+  settings: KafkaSettings,
+  health: Health,
+  isClosed: () => boolean,
+): Promise<void> => {
+  const again = async (): Promise<void> => {
+    while (!isClosed()) {
+      await pause(PREPARE_AGAIN_MS);
+      if (isClosed()) return;
+      try {
+        await prepareTopics(link, settings);
+        health.worked(CONNECTION);
+        return;
+      } catch (error) {
+        if (!isClosed()) health.failed(CONNECTION, error);
+      }
+    }
+  };
+  try {
+    await within(OPEN_MS, settings.brokers.join(', '), prepareTopics(link, settings));
+  } catch (error) {
+    const fault = faultOf(error);
+    if (fault.permanent) throw new KafkaRefusal(fault);
+    health.failed(CONNECTION, error, true);
+    void again();
+  }
+};
+
+export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
+  const health = openHealth(settings.say, settings.now);
+  const link = openLink(settings);
+  const watchLink = openLink(settings);
+  const brokers = settings.brokers.join(', ');
+  let closed = false;
+  try {
+    await prepare(link, settings, health, () => closed);
+  } catch (error) {
+    await Promise.all([link.close(), watchLink.close()]);
+    throw error;
+  }
+  const producer = openProducer(link, settings, health);
+  const reader = openReader(link, settings);
+  const marks = openMarks(link, settings, health);
+  const watch = openWatch(watchLink, settings, health);
+
+  const failed = (topic: string, error: unknown): void => {
+    link.blame(topic, error);
+    if (!closed) health.failed(kafkaTypeOf(error) === '' ? CONNECTION : topic, error);
+  };
+  const beginAt = async (topic: string, group: string, positions: readonly number[]) => {
+    const partitions = (await link.place(topic)).length;
+    if (positions.length === partitions) return positions;
+    const begin = await marks.begin(topic, group);
+    // The topic has got more partitions: what is known of the others stays.
+    if (positions.length > 0 && positions.length < partitions) {
+      return begin.map((mark, partition) => positions[partition] ?? mark);
+    }
+    return begin;
+  };
+  const fetch = async (
+    topic: string,
+    group: string,
+    positions: readonly number[],
+    recordsMax: number,
+  ): Promise<FetchOutcome> => {
+    const untilMs = settings.now() + ANSWER_MS;
+    const from = await within(ANSWER_MS, brokers, beginAt(topic, group, positions));
+    const page = await reader.fetch(topic, group, from, recordsMax, untilMs - settings.now());
+    health.worked(CONNECTION);
+    health.worked(topic);
+    return { outcome: 'ok', ...page };
+  };
+  return {
+    publish: producer.publish,
+    fetch: async (topic, group, positions, recordsMax) => {
+      if (!settings.topics.includes(topic)) return { outcome: 'unknown-topic' };
+      watch.add(topic);
+      try {
+        return await fetch(topic, group, positions, recordsMax);
+      } catch (error) {
+        failed(topic, error);
+        return { outcome: 'unavailable' };
+      }
+    },
+    commit: async (topic, group, positions) => {
+      if (settings.topics.includes(topic)) marks.commit(topic, group, positions);
+    },
+    ends: async (topic, group) => {
+      if (!settings.topics.includes(topic)) return { ends: [], committed: [] };
+      const work = Promise.all([offsetsOf(link, topic, LATEST), marks.begin(topic, group)]);
+      try {
+        const [ends, committed] = await within(ANSWER_MS, brokers, work);
+        return { ends, committed };
+      } catch (error) {
+        failed(topic, error);
+        throw error;
+      }
+    },
+    close: async () => {
+      await producer.close();
+      await marks.close();
+      closed = true;
+      await watch.close();
+      await link.close();
+    },
+  };
+};

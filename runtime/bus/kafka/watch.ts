@@ -1,0 +1,135 @@
+/**
+ * Notices that topics have grown, whoever published: one long fetch a node, over connections of its own (a broker answers
+ * one request of a connection after the other). It only looks at the ends; records are read by those who want them.
+ */
+import type { FetchedPartition } from 'kafkajs/src/broker/index.js';
+import { kafkaTypeOf } from './faults.ts';
+import { CONNECTION, type Health } from './health.ts';
+import type { Link } from './link.ts';
+import { LATEST, offsetsOf } from './offsets.ts';
+import type { KafkaSettings } from './settings.ts';
+import { pause } from './waiting.ts';
+
+export type Watch = {
+  /** From now on `appended` tells of this topic. */
+  readonly add: (topic: string) => void;
+  readonly close: () => Promise<void>;
+};
+
+const WAIT_MS = 500;
+const IDLE_MS = 50;
+const RETRY_FIRST_MS = 50;
+const RETRY_LAST_MS = 2000;
+
+type Ends = Map<string, number[]>;
+
+const look = async (
+  link: Link,
+  nodeId: number,
+  topics: readonly { topic: string; partitions: readonly number[] }[],
+  ends: Ends,
+): Promise<readonly (readonly [string, FetchedPartition])[]> => {
+  const broker = await link.node(nodeId, 1);
+  const { responses } = await broker.fetch({
+    isolationLevel: 0,
+    maxWaitTime: WAIT_MS,
+    minBytes: 1,
+    maxBytes: 1,
+    topics: topics.map(({ topic, partitions }) => ({
+      topic,
+      partitions: partitions.map((partition) => ({
+        partition,
+        fetchOffset: String(ends.get(topic)![partition]),
+        maxBytes: 1,
+      })),
+    })),
+  });
+  return responses.flatMap(({ topicName, partitions }) =>
+    partitions.map((one) => [topicName, one] as const),
+  );
+};
+
+export const openWatch = (link: Link, settings: KafkaSettings, health: Health): Watch => {
+  const wanted = new Set<string>();
+  const ends: Ends = new Map();
+  const loops = new Map<number, Promise<void>>();
+  let closed = false;
+
+  /** A topic is watched from its end; whoever read before that looks once more. */
+  const begin = async (topic: string): Promise<void> => {
+    ends.set(topic, await offsetsOf(link, topic, LATEST));
+    settings.appended(topic);
+  };
+  const ledBy = (nodeId: number) =>
+    [...ends].flatMap(([topic, known]) => {
+      const leaders = link.known(topic) ?? [];
+      const partitions = [...known.keys()].filter((one) => leaders[one] === nodeId);
+      return partitions.length === 0 ? [] : [{ topic, partitions }];
+    });
+  const note = (found: readonly (readonly [string, FetchedPartition])[]): void => {
+    const grown = new Set<string>();
+    for (const [topic, { partition, highWatermark }] of found) {
+      const known = ends.get(topic);
+      const end = Number(highWatermark);
+      if (known === undefined || end <= known[partition]!) continue;
+      known[partition] = end;
+      grown.add(topic);
+    }
+    for (const topic of grown) settings.appended(topic);
+  };
+  const forget = (topics: readonly { topic: string }[], error: unknown): void => {
+    for (const { topic } of topics) {
+      ends.delete(topic);
+      link.blame(topic, error);
+    }
+  };
+
+  const loop = async (nodeId: number): Promise<void> => {
+    let failures = 0;
+    while (!closed) {
+      const topics = ledBy(nodeId);
+      if (topics.length === 0) break;
+      try {
+        note(await look(link, nodeId, topics, ends));
+        failures = 0;
+        health.worked(CONNECTION);
+      } catch (error) {
+        if (closed) break;
+        forget(topics, error);
+        // A shortened topic is looked at anew; everything else is a broker in trouble.
+        if (kafkaTypeOf(error) !== 'OFFSET_OUT_OF_RANGE') health.failed(CONNECTION, error);
+        await pause(Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_LAST_MS));
+      }
+    }
+    loops.delete(nodeId);
+  };
+
+  const keep = async (): Promise<void> => {
+    let failures = 0;
+    while (!closed) {
+      const fresh = [...wanted].filter((topic) => !ends.has(topic));
+      try {
+        for (const topic of fresh) await begin(topic);
+        if (fresh.length > 0) failures = 0;
+      } catch (error) {
+        if (!closed) health.failed(CONNECTION, error);
+        for (const topic of fresh) link.doubt(topic);
+        await pause(Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_LAST_MS));
+      }
+      const nodes = [...ends.keys()].flatMap((topic) => link.known(topic) ?? []);
+      for (const nodeId of new Set(nodes)) {
+        if (!loops.has(nodeId)) loops.set(nodeId, loop(nodeId));
+      }
+      await pause(IDLE_MS);
+    }
+  };
+  const keeping = keep();
+  return {
+    add: (topic) => void wanted.add(topic),
+    close: async () => {
+      closed = true;
+      await link.close();
+      await Promise.all([keeping, ...loops.values()]);
+    },
+  };
+};
