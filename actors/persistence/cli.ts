@@ -1,8 +1,9 @@
 /** `rebuild-sql`: the SQL projection made anew from the chain, while the node is stopped. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CHAIN_FILE } from '#native/chain-file.ts';
 import { readGenesis } from '#native/genesis-file.ts';
+import { explainFault } from '#native/postgres.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 import { readArguments } from '#runtime/cli/arguments.ts';
 import { type CliIo, type CliModule, type Command, EXIT, refuse } from '#runtime/cli/command.ts';
@@ -12,7 +13,8 @@ import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { actorsOf, type TopologyView } from '#runtime/topology/view.ts';
 import { config } from './config.ts';
 import { EMBEDDED_FOLDER } from './database.ts';
-import { type Rebuilt, rebuild } from './rebuild.ts';
+import { holderOf } from './holder.ts';
+import { ForeignChainError, LeaseHeldError, type Rebuilt, rebuild } from './rebuild.ts';
 
 const OPTIONS = {
   set: { type: 'string', multiple: true },
@@ -46,6 +48,10 @@ const placeOf = (topology: TopologyView): Result<Place, string> => {
   return ok({ settings, folder, chainFile });
 };
 
+/** What the rebuild itself found, in contrast to what a server said. */
+const isOurs = (fault: unknown): fault is Error =>
+  fault instanceof ForeignChainError || fault instanceof LeaseHeldError;
+
 const run = async (topology: TopologyView, force: boolean): Promise<Result<Rebuilt, string>> => {
   const place = placeOf(topology);
   if (!place.ok) return place;
@@ -53,21 +59,23 @@ const run = async (topology: TopologyView, force: boolean): Promise<Result<Rebui
   const pinned = await prepareActors(topology, ACTORS_ROOT);
   if (!pinned.ok) return pinned;
   const { url } = topology.database;
-  const { connectionsMax, statementTimeoutMs, retriesMax } = settings;
+  const { passwordFile, connectionsMax, statementTimeoutMs, retriesMax, leaseMs } = settings;
   try {
     return ok(
       await rebuild({
         database: {
-          ...{ url, folder, connectionsMax, statementTimeoutMs, retriesMax },
+          ...{ url, passwordFile, folder, connectionsMax, statementTimeoutMs, retriesMax },
           onError: () => undefined, // the query in hand rejects with it
         },
         chainFile,
         genesis: readGenesis(pinned.value),
         force,
+        holder: holderOf(dirname(folder), topology.node.name),
+        leaseMs,
       }),
     );
   } catch (fault) {
-    return err(fault instanceof Error ? fault.message : String(fault));
+    return err(isOurs(fault) ? fault.message : explainFault(fault, url));
   }
 };
 
@@ -91,7 +99,7 @@ const rebuildSql: Command = {
 
 Empties the tables that the chain can fill and projects every block of the validator named by
 persistence.config.from again. The node must be stopped. A server that holds another chain is left
-alone unless --force is given. Acknowledgements come from the bus: a server keeps them, an
+alone unless --force is given; one that another node writes to, in any case. Acknowledgements come from the bus: a server keeps them, an
 embedded database reads them from the bus again at the next start.`,
   run: async (args, io) => {
     const parsed = readArguments(args, OPTIONS, ['the topology file']);

@@ -12,6 +12,19 @@ export const config = z.strictObject({
     .max(1024)
     .default(64)
     .describe('Blocks read from the chain at once; the next are read when these are in SQL'),
+  passwordFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File whose first line is the password of database.url; else PGPASSWORD counts'),
+  leaseMs: z
+    .int()
+    .min(1000)
+    .max(600_000)
+    .default(15_000)
+    .describe(
+      'Of the projectors that share a database one writes; when it is silent so long, another takes over, ms',
+    ),
   connectionsMax: z.int().min(1).max(64).default(4).describe('Connections of the pool to a server'),
   statementTimeoutMs: z.int().min(100).default(20_000).describe('Deadline of one SQL statement'),
   retriesMax: z

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import pg from 'pg';
+import { connectionTo, faultCode } from '#native/postgres.ts';
 import { MIGRATIONS } from './migrations.ts';
 
 /** Within the folder of the actor: the embedded database. */
@@ -16,9 +17,15 @@ export const EMBEDDED_FOLDER = 'pglite';
 
 export type Client = Pick<pg.ClientBase, 'query'>;
 
+export type Work<T> = (client: Client) => Promise<T>;
+
 export type Database = {
-  /** SERIALIZABLE; the whole of `work` is retried on 40001 and 40P01, so it must have no other effect. */
-  transaction<T>(work: (client: Client) => Promise<T>): Promise<T>;
+  /**
+   * SERIALIZABLE; the whole of `work` is retried on 40001 and 40P01, so it must have no other effect. Where the
+   * connection breaks at the COMMIT, nobody knows whether it counts: `look` then looks by key for what `work`
+   * would have written, and gives its result, or undefined where there is none of it and it has to be repeated.
+   */
+  transaction<T>(work: Work<T>, look?: Work<T | undefined>): Promise<T>;
   query(text: string, values?: readonly unknown[]): Promise<pg.QueryResult>;
   readonly retries: () => number;
   close(): Promise<void>;
@@ -27,6 +34,7 @@ export type Database = {
 export type DatabaseSettings = {
   /** `embedded` or a postgres:// URL. */
   readonly url: string;
+  readonly passwordFile?: string | undefined;
   /** Where the embedded database keeps its files. */
   readonly folder: string;
   readonly connectionsMax: number;
@@ -38,8 +46,16 @@ export type DatabaseSettings = {
 const RETRYABLE = new Set(['40001', '40P01']);
 const RETRY_FIRST_MS = 5;
 
-const codeOf = (error: unknown): string =>
-  error instanceof pg.DatabaseError ? (error.code ?? '') : '';
+/** At a COMMIT: the server may have carried it out. */
+const isUnknown = (error: unknown): boolean => {
+  // What the server has not said is a broken connection or a deadline.
+  if (!(error instanceof pg.DatabaseError)) return true;
+  const { code = '' } = error;
+  return code === '40003' || code.startsWith('08') || code.startsWith('57');
+};
+
+/** Whether a transaction counts is not known; `cause` is what the connection said. */
+class OutcomeUnknownError extends Error {}
 
 /** Exponential with full jitter: colliding writers must not meet again. */
 const backOff = (attempt: number): Promise<void> =>
@@ -52,9 +68,10 @@ export type Connection = Client & {
   off(event: 'error', listener: (error: Error) => void): unknown;
 };
 
-const once = async <T>(
+/** Uses one connection; what breaks it is thrown away with it. */
+const connected = async <T>(
   connect: () => Promise<Connection>,
-  work: (client: Client) => Promise<T>,
+  use: (client: Client, lost: (error: Error) => void) => Promise<T>,
 ): Promise<T> => {
   const client = await connect();
   let broken: Error | undefined;
@@ -64,18 +81,34 @@ const once = async <T>(
   };
   client.on('error', lost);
   try {
-    await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(lost);
-    throw error;
+    return await use(client, lost);
   } finally {
     client.release(broken);
     client.off('error', lost);
   }
 };
+
+const commit = async (client: Client): Promise<void> => {
+  try {
+    await client.query('COMMIT');
+  } catch (cause) {
+    if (isUnknown(cause)) throw new OutcomeUnknownError('COMMIT was not answered', { cause });
+    throw cause;
+  }
+};
+
+const once = <T>(connect: () => Promise<Connection>, work: Work<T>): Promise<T> =>
+  connected(connect, async (client, lost) => {
+    try {
+      await client.query('BEGIN ISOLATION LEVEL SERIALIZABLE');
+      const result = await work(client);
+      await commit(client);
+      return result;
+    } catch (error) {
+      await client.query('ROLLBACK').catch(lost);
+      throw error;
+    }
+  });
 
 /** SERIALIZABLE transactions on connections of a pool, repeated at most `retriesMax` times on a conflict. */
 export const transactions = (
@@ -84,20 +117,27 @@ export const transactions = (
   pause: (attempt: number) => Promise<void> = backOff,
 ): Pick<Database, 'transaction' | 'retries'> => {
   let retries = 0;
-  return {
-    retries: () => retries,
-    transaction: async (work) => {
-      for (let attempt = 0; ; attempt++) {
-        try {
-          return await once(connect, work);
-        } catch (error) {
-          if (!RETRYABLE.has(codeOf(error)) || attempt >= retriesMax) throw error;
-          retries++;
-          await pause(attempt);
-        }
-      }
-    },
+  /** What an unanswered COMMIT has left behind; undefined: nothing. Rejects where that cannot be looked up. */
+  const outcome = async <T>(error: OutcomeUnknownError, look: Work<T | undefined> | undefined) => {
+    if (look === undefined) throw error.cause;
+    return await connected(connect, look);
   };
+  const transaction: Database['transaction'] = async (work, look) => {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await once(connect, work);
+      } catch (error) {
+        const isLost = error instanceof OutcomeUnknownError;
+        if (!isLost && !RETRYABLE.has(faultCode(error))) throw error;
+        if (attempt >= retriesMax) throw isLost ? error.cause : error;
+        retries++;
+        await pause(attempt);
+        const found = isLost ? await outcome(error, look) : undefined;
+        if (found !== undefined) return found;
+      }
+    }
+  };
+  return { retries: () => retries, transaction };
 };
 
 /** PGlite as a server on a Unix socket that only this user can open. */
@@ -123,7 +163,7 @@ const startEmbedded = async (folder: string) => {
   };
 };
 
-const migrate = async (query: Database['query']): Promise<void> => {
+const migrateOnce = async (query: Database['query']): Promise<void> => {
   await query(
     'CREATE TABLE IF NOT EXISTS schema_migrations (version INT8 PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)',
   );
@@ -139,16 +179,35 @@ const migrate = async (query: Database['query']): Promise<void> => {
   }
 };
 
+/** What two that migrate at once do to each other, IF NOT EXISTS or not: unique names, types, tuples. */
+const MIGRATION_RACES = new Set(['23505', '42P07', '42710', '40001', '40P01', 'XX000']);
+const MIGRATION_TRIES = 6;
+
+const migrate = async (query: Database['query']): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await migrateOnce(query);
+    } catch (error) {
+      if (attempt >= MIGRATION_TRIES || !MIGRATION_RACES.has(faultCode(error))) throw error;
+      await backOff(attempt);
+    }
+  }
+};
+
 /** Opens, migrates and returns the database; rejects when it cannot be reached or migrated. */
 export const openDatabase = async (settings: DatabaseSettings): Promise<Database> => {
   const embedded = settings.url === 'embedded' ? await startEmbedded(settings.folder) : undefined;
+  const { statementTimeoutMs } = settings;
   const pool = new pg.Pool({
-    ...(embedded === undefined ? { connectionString: settings.url } : embedded.pool),
+    ...(embedded === undefined ? connectionTo(settings) : embedded.pool),
     max: embedded === undefined ? settings.connectionsMax : 1,
+    keepAlive: true,
     idleTimeoutMillis: 30_000,
-    connectionTimeoutMillis: settings.statementTimeoutMs,
-    query_timeout: settings.statementTimeoutMs,
-    statement_timeout: settings.statementTimeoutMs,
+    connectionTimeoutMillis: statementTimeoutMs,
+    query_timeout: statementTimeoutMs,
+    statement_timeout: statementTimeoutMs,
+    // A projector that is cut off in mid-transaction must not keep the row of the lease locked.
+    idle_in_transaction_session_timeout: statementTimeoutMs,
     application_name: 'cybermesh',
   });
   pool.on('error', settings.onError);

@@ -2,12 +2,18 @@
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGenesis } from '#native/genesis-file.ts';
+import { explainFault } from '#native/postgres.ts';
+import type { Genesis } from '#proto/genesis.ts';
 import { type RoleBook, roleBook } from '#proto/roles.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { PersistenceConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { type Database, EMBEDDED_FOLDER, openDatabase } from './database.ts';
+import { holderOf } from './holder.ts';
+import { claimLease, FencedError, fenced, type Lease, releaseLease, renewLease } from './lease.ts';
 import {
+  checkGenesis,
+  compareBlocks,
   DivergedError,
   hasAcks,
   newestHeight,
@@ -19,27 +25,21 @@ import {
 } from './projection.ts';
 
 const MS_PER_S = 1000;
-const reasonOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
-
 /** Opens the database. An embedded one that a crash has damaged is made anew: the chain fills it again. */
 const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Database> => {
   const { url } = port.node.database;
   const folder = join(port.dataDir, EMBEDDED_FOLDER);
+  const { passwordFile, connectionsMax, statementTimeoutMs, retriesMax } = config;
   const settings = {
-    url,
-    folder,
-    connectionsMax: config.connectionsMax,
-    statementTimeoutMs: config.statementTimeoutMs,
-    retriesMax: config.retriesMax,
+    ...{ url, passwordFile, folder, connectionsMax, statementTimeoutMs, retriesMax },
     onError: (error: Error) =>
-      port.log('warn', 'a SQL connection was lost', { reason: error.message }),
+      port.log('warn', 'a SQL connection was lost', { reason: explainFault(error, url) }),
   };
   try {
     return await openDatabase(settings);
   } catch (error) {
     if (url !== 'embedded' || !existsSync(folder)) throw error;
-    const reason = reasonOf(error);
+    const reason = explainFault(error, url);
     port.log('warn', 'the embedded database does not open: it is rebuilt from the chain', {
       reason,
     });
@@ -50,97 +50,173 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
 
 type Session = {
   database: Database | undefined;
+  /** While this projector is the one that writes. */
+  lease: Lease | undefined;
+  /** Commands go one after the other: they would meet each other in the row of the lease. */
+  turn: Promise<void>;
+  readonly config: PersistenceConfig;
+  readonly genesis: Genesis;
+  readonly roles: RoleBook;
+  readonly holder: string;
   readonly deliver: (message: Self) => void;
   readonly port: IoPort<Self>;
 };
 
-/** Runs against the open database; a failure becomes a message that has the core try again. */
-const attempt = async (
-  { database, deliver }: Session,
-  work: (database: Database) => Promise<Self>,
-): Promise<void> => {
+const inTurn = (session: Session, work: () => Promise<void>): Promise<void> => {
+  session.turn = session.turn.then(work);
+  return session.turn;
+};
+
+const opened = ({ database }: Session): Database => {
+  if (database === undefined) throw new Error('not open');
+  return database;
+};
+
+/** The database as the holder of the lease has it. Its transactions reject with FencedError. */
+const writable = (session: Session): Database => {
+  const { lease, config } = session;
+  if (lease === undefined) throw new FencedError({ holder: session.holder, fence: 0 });
+  return fenced(opened(session), lease, config.leaseMs);
+};
+
+const reasonOf = ({ port }: Session, error: unknown): string =>
+  explainFault(error, port.node.database.url);
+
+/** A failure as a message: fenced out, another block in SQL, or a database to be tried again. */
+const failure = (session: Session, error: unknown): Self => {
+  if (error instanceof FencedError) {
+    session.lease = undefined;
+    return { kind: 'fenced' };
+  }
+  if (error instanceof DivergedError) {
+    return { kind: 'diverged', height: error.height, reason: error.message };
+  }
+  return { kind: 'unavailable', reason: reasonOf(session, error) };
+};
+
+const attempt = async (session: Session, work: () => Promise<Self>): Promise<void> => {
   let message: Self;
   try {
-    if (database === undefined) throw new Error('not open');
-    message = await work(database);
+    message = await work();
   } catch (error) {
-    const reason = reasonOf(error);
-    message =
-      error instanceof DivergedError
-        ? { kind: 'diverged', height: error.height, reason }
-        : { kind: 'unavailable', reason };
+    message = failure(session, error);
   }
-  deliver(message);
+  session.deliver(message);
 };
 
-const project = (session: Session, blocks: Uint8Array): Promise<void> =>
-  attempt(session, async (database) => {
-    const began = performance.now();
-    const height = await projectBlocks(database, blocks);
-    const seconds = (performance.now() - began) / MS_PER_S;
-    return { kind: 'projected', height, seconds };
-  });
+/** Takes the lease if it can be had. Resolves to what the holder has to know of SQL. */
+const claim = async (session: Session) => {
+  const { config, genesis, holder, port } = session;
+  const claimed = await claimLease(opened(session), holder, config.leaseMs);
+  session.lease = claimed.held ? claimed.lease : undefined;
+  if (claimed.held) {
+    port.log('info', 'this projector writes', { fence: claimed.lease.fence });
+    await recordGenesis(writable(session), genesis);
+  }
+  const database = opened(session);
+  const height = await newestHeight(database);
+  return { holds: claimed.held, height, hasAcks: await hasAcks(database) };
+};
 
-const validator = async ({ database, port }: Session, row: Commands['validator']) => {
+const openSession = async (session: Session): Promise<Self> => {
+  const { config, port, genesis } = session;
+  // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
+  session.database ??= await port.native(() => open(config, port));
+  await checkGenesis(session.database, genesis);
+  return { kind: 'opened', validators: validatorIds(genesis), ...(await claim(session)) };
+};
+
+const project = async (session: Session, blocks: Uint8Array): Promise<Self> => {
+  const began = performance.now();
+  const database = writable(session);
+  const height = await projectBlocks(database, blocks);
+  const seconds = (performance.now() - began) / MS_PER_S;
+  return { kind: 'projected', height, seconds };
+};
+
+/** Renews a lease that is held; takes it where that is possible. */
+const lease = async (session: Session): Promise<void> => {
   try {
-    await recordValidator(database!, row);
+    if (session.lease === undefined) {
+      return session.deliver({ kind: 'lease', ...(await claim(session)) });
+    }
+    await renewLease(opened(session), session.lease, session.config.leaseMs);
+    session.deliver({ kind: 'leaseKept' });
+  } catch (error) {
+    const message = failure(session, error);
+    if (message.kind === 'diverged') return session.deliver(message);
+    const lost: Self = { kind: 'lease', holds: false, height: 0, hasAcks: true };
+    // A database that is away is the finding of those that have something to write.
+    session.deliver(message.kind === 'fenced' ? lost : { kind: 'leaseKept' });
+  }
+};
+
+const validator = async (session: Session, row: Commands['validator']): Promise<void> => {
+  try {
+    await recordValidator(writable(session), row);
   } catch (error) {
     // The next caught-up batch writes the same rows again.
-    port.log('warn', 'validator rows not written', { reason: reasonOf(error) });
+    session.port.log('warn', 'validator rows not written', { reason: reasonOf(session, error) });
   }
 };
 
-const saveAcks = async (
-  { database, deliver, port }: Session,
-  records: Commands['acks'],
-  roles: RoleBook,
-): Promise<void> => {
+const saveAcks = async (session: Session, records: Commands['acks']): Promise<void> => {
   const places = records.map(({ partition, offset }) => ({ partition, offset }));
   let refused: number;
   try {
-    refused = await recordAcks(database!, records, roles);
+    refused = await recordAcks(writable(session), records, session.roles);
   } catch (error) {
-    const reason = reasonOf(error);
-    port.log('warn', 'acknowledgements not written: they stay on the bus', { reason });
-    return deliver({ kind: 'acksFailed' });
+    const reason = reasonOf(session, error);
+    session.port.log('warn', 'acknowledgements not written: they stay on the bus', { reason });
+    return session.deliver({ kind: 'acksFailed' });
   }
-  deliver({ kind: 'acksSaved', places, refused });
+  session.deliver({ kind: 'acksSaved', places, refused });
+};
+
+const close = async ({ database, lease: held, port }: Session): Promise<void> => {
+  if (database === undefined) return;
+  if (held !== undefined) {
+    await releaseLease(database, held).catch((error: unknown) => {
+      const reason = explainFault(error, port.node.database.url);
+      port.log('warn', 'the lease of the projector is not given back: it expires', { reason });
+    });
+  }
+  await database.close();
 };
 
 export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
   const genesis = readGenesis(port.node.genesis);
-  const roles = roleBook(genesis);
   const session: Session = {
     database: undefined,
+    lease: undefined,
+    turn: Promise.resolve(),
+    config,
+    genesis,
+    roles: roleBook(genesis),
+    holder: holderOf(port.dataDir, port.node.name),
     port,
     deliver: (message) => {
       // One result a command, and commands go one at a time: a full mailbox here is a bug.
       if (!port.deliver(message)) throw new Error('persistence cannot take its own result');
     },
   };
-  const openSession = async (): Promise<void> => {
-    try {
-      // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
-      session.database ??= await port.native(() => open(config, port));
-    } catch (error) {
-      return session.deliver({ kind: 'unavailable', reason: reasonOf(error) });
-    }
-    await attempt(session, async (database) => {
-      await recordGenesis(database, genesis);
-      const height = await newestHeight(database);
-      const validators = validatorIds(genesis);
-      return { kind: 'opened', height, validators, hasAcks: await hasAcks(database) };
-    });
-  };
+  const tried = (work: () => Promise<Self>) => inTurn(session, () => attempt(session, work));
   return {
     commands: {
-      open: openSession,
-      project: (blocks) => project(session, blocks),
-      validator: (row) => validator(session, row),
-      acks: (records) => saveAcks(session, records, roles),
+      open: () => tried(() => openSession(session)),
+      lease: () => inTurn(session, () => lease(session)),
+      project: (blocks) => tried(() => project(session, blocks)),
+      compare: (blocks) =>
+        tried(async () => ({
+          kind: 'compared',
+          ...(await compareBlocks(opened(session), blocks)),
+        })),
+      validator: (row) => inTurn(session, () => validator(session, row)),
+      acks: (records) => inTurn(session, () => saveAcks(session, records)),
     },
     close: async () => {
-      await session.database?.close();
+      await session.turn;
+      await close(session);
     },
   };
 };

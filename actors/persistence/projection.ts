@@ -1,4 +1,5 @@
 /** Writes to SQL what the core reads from the chain. Every write may be repeated. */
+import type pg from 'pg';
 import { crypto } from '#native/crypto.ts';
 import { fromHex, hex } from '#proto/bytes.ts';
 import { blockOf, type CommittedBlock, decodeCommittedList } from '#proto/consensus/committed.ts';
@@ -57,8 +58,49 @@ export const projectCommitted = async (
   committed: CommittedBlock,
 ): Promise<number> => {
   const block = projectBlock(committed, crypto, hashOf(committed));
-  await database.transaction((client) => projectOne(client, block));
+  await database.transaction(
+    async (client) => {
+      await projectOne(client, block);
+      return block.height;
+    },
+    async (client) =>
+      (await hashIn(client, block.height)) === undefined ? undefined : block.height,
+  );
   return block.height;
+};
+
+/** Hex; undefined where SQL has no block at this height. */
+const hashIn = async (client: Client, height: number): Promise<string | undefined> => {
+  const { rows } = await client.query('SELECT block_hash FROM blocks WHERE height = $1', [height]);
+  const hash = rows[0]?.block_hash as Buffer | undefined;
+  return hash === undefined ? undefined : hex(hash);
+};
+
+/**
+ * What one does who does not project: compares (height, hash), writes nothing. Resolves to the newest height that
+ * SQL has, too, and whether that is all of them. Rejects with DivergedError.
+ */
+export const compareBlocks = async (
+  database: Database,
+  encoded: Uint8Array,
+): Promise<{ readonly height: number; readonly all: boolean }> => {
+  const blocks = decodeCommittedList(encoded);
+  const heights = blocks.map((one) => blockOf(one).header.height);
+  const first = heights[0] ?? 0;
+  const { rows } = await database.query(
+    'SELECT height, block_hash FROM blocks WHERE height BETWEEN $1 AND $2',
+    [first, heights.at(-1) ?? 0],
+  );
+  const known = new Map(rows.map((row) => [Number(row.height), hex(row.block_hash as Buffer)]));
+  let height = 0;
+  for (const [at, committed] of blocks.entries()) {
+    const theirs = known.get(heights[at]!);
+    if (theirs === undefined) return { height, all: false };
+    const ours = hex(hashOf(committed));
+    if (theirs !== ours) throw new DivergedError(heights[at]!, theirs, ours);
+    height = heights[at]!;
+  }
+  return { height, all: true };
 };
 
 /** Oldest first. Resolves to the newest height among them, 0 where there are none. */
@@ -83,19 +125,32 @@ export const hasAcks = async (database: Database): Promise<boolean> => {
   return rows.length > 0;
 };
 
-/** The genesis row; a database of another chain is refused by name. */
-export const recordGenesis = async (database: Database, genesis: Genesis): Promise<void> => {
-  const { rows } = await database.query('SELECT chain_id, config_hash FROM genesis');
-  const ours = configHash(genesis, crypto);
+/** A client or a pool of them. */
+type Asked = { query(text: string): Promise<Pick<pg.QueryResult, 'rows'>> };
+
+/** A database of another chain is refused by name. Rejects with DivergedError. */
+export const checkGenesis = async (asked: Asked, genesis: Genesis): Promise<void> => {
+  const { rows } = await asked.query('SELECT chain_id, config_hash FROM genesis');
   const theirs = rows[0] as { chain_id: string; config_hash: Buffer } | undefined;
-  if (theirs !== undefined && hex(theirs.config_hash) !== hex(ours)) {
+  if (theirs !== undefined && hex(theirs.config_hash) !== hex(configHash(genesis, crypto))) {
     throw new DivergedError(0, `chain ${theirs.chain_id}`, `chain ${genesis.chainId}`);
   }
-  await database.query(
-    'INSERT INTO genesis VALUES ($1, $2, $3, $4) ON CONFLICT (chain_id) DO NOTHING',
-    [genesis.chainId, Buffer.from(ours), canonicalJson(genesis), new Date(genesis.timeMs)],
-  );
 };
+
+/** The genesis row. Rejects with DivergedError where it is of another chain. */
+export const recordGenesis = (database: Database, genesis: Genesis): Promise<void> =>
+  database.transaction(async (client) => {
+    await checkGenesis(client, genesis);
+    await client.query(
+      'INSERT INTO genesis VALUES ($1, $2, $3, $4) ON CONFLICT (chain_id) DO NOTHING',
+      [
+        genesis.chainId,
+        Buffer.from(configHash(genesis, crypto)),
+        canonicalJson(genesis),
+        new Date(genesis.timeMs),
+      ],
+    );
+  });
 
 export const validatorIds = (genesis: Genesis): readonly string[] =>
   genesis.validators.map((one) => validatorId(fromHex(one.publicKey), crypto));
@@ -106,25 +161,27 @@ export const recordValidator = async (
   row: { readonly id: string; readonly value: Uint8Array; readonly height: number },
 ): Promise<void> => {
   const state = decodeState(validatorKey(row.id), row.value);
-  await database.query(
-    `INSERT INTO validators VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+  await database.transaction((client) =>
+    client.query(
+      `INSERT INTO validators VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
      ON CONFLICT (validator_id) DO UPDATE SET weight = excluded.weight,
        reputation = excluded.reputation, blocks_proposed = excluded.blocks_proposed,
        blocks_committed = excluded.blocks_committed, active = excluded.active,
        updated_height = excluded.updated_height
      WHERE validators.updated_height <= excluded.updated_height`,
-    [
-      Buffer.from(fromHex(row.id)),
-      state.name,
-      Buffer.from(fromHex(state.publicKey)),
-      state.weight,
-      state.reputation,
-      state.proposed,
-      state.committed,
-      state.weight > 0,
-      0,
-      row.height,
-    ],
+      [
+        Buffer.from(fromHex(row.id)),
+        state.name,
+        Buffer.from(fromHex(state.publicKey)),
+        state.weight,
+        state.reputation,
+        state.proposed,
+        state.committed,
+        state.weight > 0,
+        0,
+        row.height,
+      ],
+    ),
   );
 };
 

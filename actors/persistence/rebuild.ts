@@ -6,6 +6,7 @@ import { hex } from '#proto/bytes.ts';
 import { configHash, type Genesis } from '#proto/genesis.ts';
 import { validatorKey } from '#proto/state.ts';
 import { type Database, openDatabase } from './database.ts';
+import { claimLease, fenced, releaseLease } from './lease.ts';
 import { PROJECTED_TABLES } from './migrations.ts';
 import { projectCommitted, recordGenesis, recordValidator, validatorIds } from './projection.ts';
 
@@ -16,9 +17,12 @@ export type Rebuilt = {
   readonly tables: { readonly [table: string]: number };
 };
 
-/** Every projected table, and `genesis` where it belongs to another chain than ours, is emptied. */
+/**
+ * Every projected table is emptied, and that of acknowledgements where they belong to another chain. A genesis of
+ * the same name may have another hash: its row is made anew as well.
+ */
 const empty = async (database: Database, otherChain: boolean): Promise<void> => {
-  const tables = otherChain ? [...PROJECTED_TABLES, 'genesis', 'acks'] : PROJECTED_TABLES;
+  const tables = [...PROJECTED_TABLES, 'genesis', ...(otherChain ? ['acks'] : [])];
   await database.transaction(async (client) => {
     for (const table of tables) await client.query(`DELETE FROM ${table}`);
   });
@@ -42,6 +46,14 @@ const countRows = async (database: Database): Promise<Rebuilt['tables']> => {
 /** Another chain: a server that is shared by mistake is not emptied without being told to. */
 export class ForeignChainError extends Error {}
 
+/** Another node projects into this database at the moment. */
+export class LeaseHeldError extends Error {
+  constructor(by: string) {
+    super(`the node ${by} writes to this database: stop it, or wait until its lease has expired`);
+    this.name = 'LeaseHeldError';
+  }
+}
+
 const fill = async (database: Database, chain: ChainFile, genesis: Genesis): Promise<number> => {
   await recordGenesis(database, genesis);
   let blocks = 0;
@@ -63,9 +75,12 @@ export type RebuildSettings = {
   readonly genesis: Genesis;
   /** Empties a server that holds another chain, too. */
   readonly force: boolean;
+  /** Of the lease: the name of the installation that rebuilds. */
+  readonly holder: string;
+  readonly leaseMs: number;
 };
 
-/** Rejects with ForeignChainError, and with whatever the database or the chain's file says. */
+/** Rejects with ForeignChainError, LeaseHeldError, and with whatever the database or the chain's file says. */
 export const rebuild = async (settings: RebuildSettings): Promise<Rebuilt> => {
   const chain = openChainFile(settings.chainFile);
   try {
@@ -84,24 +99,35 @@ const rebuildFrom = async (chain: ChainFile, settings: RebuildSettings): Promise
   const { url, folder } = settings.database;
   // The embedded database holds nothing but copies, and may be what has to be repaired.
   if (url === 'embedded') rmSync(folder, { recursive: true, force: true });
-  const database = await openDatabase(settings.database);
+  const opened = await openDatabase(settings.database);
   try {
-    const { genesis } = settings;
-    const holds = await chainIn(database);
-    const isForeign = holds !== undefined && holds !== genesis.chainId;
-    if (isForeign && !settings.force) {
-      throw new ForeignChainError(
-        `the database holds the chain ${holds}, this node's is ${genesis.chainId}; --force empties it`,
-      );
+    const claimed = await claimLease(opened, settings.holder, settings.leaseMs);
+    if (!claimed.held) throw new LeaseHeldError(claimed.by);
+    try {
+      return await rewrite(fenced(opened, claimed.lease, settings.leaseMs), chain, settings);
+    } finally {
+      await releaseLease(opened, claimed.lease);
     }
-    // A genesis of the same name may have another hash: its row is made anew as well.
-    await empty(database, isForeign);
-    await database.query('DELETE FROM genesis');
-    const blocks = await fill(database, chain, genesis);
-    const { rows } = await database.query('SELECT max(height) AS height FROM blocks');
-    const height = Number(rows[0]?.height ?? 0);
-    return { height, blocks, tables: await countRows(database) };
   } finally {
-    await database.close();
+    await opened.close();
   }
+};
+
+const rewrite = async (
+  database: Database,
+  chain: ChainFile,
+  { genesis, force }: RebuildSettings,
+): Promise<Rebuilt> => {
+  const holds = await chainIn(database);
+  const isForeign = holds !== undefined && holds !== genesis.chainId;
+  if (isForeign && !force) {
+    throw new ForeignChainError(
+      `the database holds the chain ${holds}, this node's is ${genesis.chainId}; --force empties it`,
+    );
+  }
+  await empty(database, isForeign);
+  const blocks = await fill(database, chain, genesis);
+  const { rows } = await database.query('SELECT max(height) AS height FROM blocks');
+  const height = Number(rows[0]?.height ?? 0);
+  return { height, blocks, tables: await countRows(database) };
 };

@@ -27,8 +27,8 @@ const projector = (settings: object = {}) => {
 };
 type Projector = ReturnType<typeof projector>;
 
-const opened = (height: number, hasAcks = true): Self => ({
-  ...{ kind: 'opened', height, hasAcks, validators: VALIDATORS },
+const opened = (height: number, hasAcks = true, holds = true): Self => ({
+  ...{ kind: 'opened', height, hasAcks, holds, validators: VALIDATORS },
 });
 const read = (head: number, blocks = BLOCKS): Self => ({
   kind: 'read',
@@ -91,7 +91,9 @@ test('a chain that is behind SQL is waited for', () => {
 test('another block at a height halts the projector and names the remedy', () => {
   const one = projector();
   one.tell(opened(7));
+  const text = 'SQL differs from the chain at height 7';
   expect(one.tell({ kind: 'diverged', height: 7, reason: 'x' })).toEqual([
+    { effect: 'signal', event: { kind: 'notice', topic: 'alarm', text } },
     { effect: 'stop', reason: 'halt', text: 'SQL differs from the chain at height 7' },
   ]);
 });
@@ -234,4 +236,75 @@ test('a shutdown waits neither for a database that is away nor for an executor t
   expect(ends(other.tell({ kind: 'unavailable', reason: 'refused' }))).toBe(true);
   const third = projector();
   expect(ends(third.tell({ kind: 'drainTo', result: err('timeout') }))).toBe(true);
+});
+
+const compared = (height: number, all: boolean): Self => ({ kind: 'compared', height, all });
+const lease = (holds: boolean, height = 0): Self => ({
+  ...{ kind: 'lease', holds, height, hasAcks: true },
+});
+const kindsTo = (effects: readonly Recorded[], to: string) =>
+  effects.filter((one) => one.to === to).map((one) => (one.message as Self).kind);
+
+test('one without the lease compares, writes nothing and reads no acknowledgement', () => {
+  const one = projector({ leaseMs: 3000 });
+  const first = one.tell(opened(2, true, false));
+  expect(kindsTo(first, 'bus')).toEqual([]);
+  expect(validatorsAsked(first)).toEqual([]);
+  expect(laterIn(first)).toEqual([1000]);
+  expect(ioIn(one.tell({ kind: 'leaseDue' }))).toEqual(['lease']);
+  expect(ioIn(one.tell(read(5)))).toEqual(['compare']);
+  const next = one.tell(compared(5, true));
+  expect(readsIn(next)[0]?.message).toMatchObject({ fromHeight: 6 });
+  expect(statusOf(one)).toEqual({ height: 5, lag: 0, connected: true });
+});
+
+test('one that compares waits where SQL has no more, and keeps its place', () => {
+  const one = projector();
+  one.tell(opened(2, true, false));
+  one.tell(read(5));
+  const behind = one.tell(compared(0, false));
+  expect([laterIn(behind), readsIn(behind)]).toEqual([[1000], []]);
+  expect(readsIn(one.tell({ kind: 'retry' }))[0]?.message).toMatchObject({ fromHeight: 2 });
+  one.tell(read(5));
+  one.tell(compared(3, false));
+  expect(readsIn(one.tell({ kind: 'retry' }))[0]?.message).toMatchObject({ fromHeight: 4 });
+});
+
+test('one that gets the lease writes what it reads next, and what belongs to it besides', () => {
+  const one = projector();
+  one.tell(opened(2, true, false));
+  const gained = one.tell(lease(true, 2));
+  expect(kindsTo(gained, 'bus')).toEqual(['fetch']);
+  expect(validatorsAsked(gained)).toHaveLength(2);
+  expect(readsIn(gained)).toEqual([]);
+  expect(ioIn(one.tell(read(5)))).toEqual(['project']);
+});
+
+test('one that is fenced out compares from then on, and saves what it holds when it is back', () => {
+  const one = projector();
+  one.tell(opened(2));
+  one.tell(read(5));
+  expect(readsIn(one.tell({ kind: 'fenced' }))[0]?.message).toMatchObject({ fromHeight: 2 });
+  expect(ioIn(one.tell(read(5)))).toEqual(['compare']);
+  expect(ioIn(one.tell(fetched(0)))).toEqual([]);
+  expect(one.tell({ kind: 'acksAgain' })).toEqual([]);
+  expect(ioIn(one.tell(lease(true, 5)))).toEqual(['acks']);
+});
+
+test('a lease that is lost while nothing is written turns it, too; a kept one only comes up again', () => {
+  const one = projector({ leaseMs: 3000 });
+  one.tell(opened(2));
+  expect(one.tell({ kind: 'leaseKept' })).toMatchObject([{ effect: 'after', delayMs: 1000 }]);
+  expect(readsIn(one.tell(lease(false)))).toEqual([]);
+  expect(ioIn(one.tell(read(5)))).toEqual(['compare']);
+});
+
+test('at a shutdown one that only compares ends at once', () => {
+  const one = projector();
+  one.tell(opened(0, true, false));
+  expect(ends(drained(one))).toBe(true);
+  const early = projector();
+  expect(ends(drained(early))).toBe(false);
+  early.tell(head(3));
+  expect(ends(early.tell(opened(0, true, false)))).toBe(true);
 });

@@ -1,0 +1,13 @@
+/** The name under which an installation holds the lease of the projector. */
+import { randomUUID } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const HOLDER_FILE = 'holder.id';
+
+/** Names this installation: the same after a restart, another in another data folder. */
+export const holderOf = (folder: string, node: string): string => {
+  const file = join(folder, HOLDER_FILE);
+  if (!existsSync(file)) writeFileSync(file, randomUUID(), { mode: 0o600 });
+  return `${node}/${readFileSync(file, 'utf8').trim()}`;
+};
