@@ -90,11 +90,19 @@ export const actorNodes = (node: TreeNode): readonly TreeNode[] =>
 export const restartsOf = (node: TreeNode): number =>
   actorNodes(node).reduce((sum, one) => sum + one.restarts, 0);
 
-/** The state root of each validator, by the name of its branch. */
-export const stateRootsOf = (tree: TreeNode): { readonly [validator: string]: string } =>
+/** A fact by the name of the branch of who said it. */
+export const factsOf = (tree: TreeNode, fact: string): { readonly [branch: string]: string } =>
   Object.fromEntries(
     actorNodes(tree).flatMap((node) => {
-      const root = node.facts?.state_root;
-      return root === undefined ? [] : [[node.path.split('.').at(-2) ?? node.name, root]];
+      const value = node.facts?.[fact];
+      return value === undefined ? [] : [[node.path.split('.').at(-2) ?? node.name, value]];
     }),
   );
+
+/** The state root of each validator, by the name of its branch. */
+export const stateRootsOf = (tree: TreeNode): { readonly [validator: string]: string } =>
+  factsOf(tree, 'state_root');
+
+/** How far each validator is with its genesis: `agreed`, or what it waits for and whom it refuses. */
+export const genesisOf = (tree: TreeNode): { readonly [validator: string]: string } =>
+  factsOf(tree, 'genesis');

@@ -27,8 +27,8 @@ export const consensusView = (have: Answers, c: Context): ConsensusView | undefi
   const first = answered[0];
   if (first === undefined) return undefined;
   const replicas = answered.map(({ name, status }): ReplicaView => {
-    const { height, view, highQcView, viewChanges, peers, halted } = status;
-    return { name, height, view, highQcView, viewChanges, peers, halted };
+    const { height, view, highQcView, viewChanges, peers, halted, genesis } = status;
+    return { name, height, view, highQcView, viewChanges, peers, halted, genesis };
   });
   const committee = membersOf(first.status.committee);
   const weight = committee.reduce((sum, one) => sum + one.weight, 0);

@@ -191,6 +191,8 @@ export type ReplicaView = {
   readonly viewChanges: number;
   readonly peers: number;
   readonly halted: boolean;
+  /** `agreed`, or how far the ceremony is, with the validators that are refused and why. */
+  readonly genesis: string;
 };
 
 export type ConsensusView = {

@@ -13,6 +13,8 @@ import type { Crypto } from '#proto/crypto.ts';
 import { unreachable } from '#proto/result.ts';
 import type { Core } from '#runtime/actor.ts';
 import { executor } from '../executor/protocol.ts';
+import { genesisSummary, openCeremony, tellCeremony } from './attesting.ts';
+import type { CeremonyEvent } from './ceremony.ts';
 import type { ReplicaConfig } from './config.ts';
 import {
   carryOut,
@@ -28,6 +30,8 @@ import { assembleSyncReply } from './machine/sync-reply.ts';
 import type { Commands, Fx, Self, State, Status } from './messages.ts';
 
 const HEAD_RETRY_MS = 100;
+
+type Heard = Extract<Self, { kind: 'heard' }>;
 
 /** Hands an event to the machine and carries out what it says, in its order. */
 const tell = (state: State, event: Event, fx: Fx, atMs: number): void => {
@@ -57,7 +61,6 @@ const begin = (state: State, head: Header, proof: AnchorProof | null, fx: Fx, at
   state.opened = { ...opened!, blocks: [] };
   tell(state, { kind: 'start', durable, blocks, head, proof }, fx, atMs);
   tell(state, { kind: 'txs-ready', count: state.pendingCount }, fx, atMs);
-  fx.signal({ kind: 'ready' });
 };
 
 const askHead = (fx: Fx): void =>
@@ -211,14 +214,41 @@ const status = (state: State, message: Status, fx: Fx): void => {
     committee: JSON.stringify(members),
     viewChanges: machine?.viewChanges ?? 0,
     halted: machine !== undefined && machine.halted !== null,
+    genesis: genesisSummary(state),
   });
+};
+
+/** The ceremony's messages end here, all others at the machine. */
+const heard = (state: State, { from, message }: Heard, fx: Fx, atMs: number): void => {
+  if (message.kind === 'genesis-ready' || message.kind === 'genesis-certificate') {
+    return ceremony(state, { kind: 'heard', from, message }, fx);
+  }
+  tell(state, { kind: 'message', from, message }, fx, atMs);
+};
+
+/** The machine is not made before the committee has agreed on its genesis: so nothing is voted on before. */
+const ceremony = (state: State, event: CeremonyEvent, fx: Fx): void => {
+  if (tellCeremony(state, event, fx)) askHead(fx);
+};
+
+const peer = (state: State, { id, connected }: Extract<Self, { kind: 'peer' }>, fx: Fx): void => {
+  if (connected) state.connected.add(id);
+  else state.connected.delete(id);
+  fx.gauge('peers', state.connected.size);
+  if (connected) ceremony(state, { kind: 'connected', peer: id }, fx);
+};
+
+/** Ready to serve: that does not wait for the others. */
+const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx): void => {
+  state.opened = message;
+  fx.signal({ kind: 'ready' });
+  if (openCeremony(state, fx)) askHead(fx);
 };
 
 const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
   switch (message.kind) {
     case 'opened':
-      state.opened = message;
-      return askHead(fx);
+      return opened(state, message, fx);
     case 'askHead':
       return askHead(fx);
     case 'headKnown':
@@ -226,16 +256,13 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'headRead':
       return headRead(state, message, fx, atMs);
     case 'heard':
-      return tell(
-        state,
-        { kind: 'message', from: message.from, message: message.message },
-        fx,
-        atMs,
-      );
+      return heard(state, message, fx, atMs);
     case 'peer':
-      if (message.connected) state.connected.add(message.id);
-      else state.connected.delete(message.id);
-      return fx.gauge('peers', state.connected.size);
+      return peer(state, message, fx);
+    case 'ceremonyTick':
+      return ceremony(state, { kind: 'tick' }, fx);
+    case 'certificateKept':
+      return ceremony(state, { kind: 'kept' }, fx);
     case 'persisted':
       return persisted(state, message.seq, fx, atMs);
     case 'timer':
@@ -277,6 +304,7 @@ export const createCore = (crypto: Crypto): Core<ReplicaConfig, State, Self, Com
     config,
     crypto,
     opened: undefined,
+    ceremony: undefined,
     machine: undefined,
     durableSeq: 0,
     held: [],

@@ -2,9 +2,15 @@
 import { isAbsolute, join } from 'node:path';
 import { crypto, readPrivateKey, readSeed } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
+import { hex } from '#proto/bytes.ts';
 import { type Committee, validatorId } from '#proto/consensus/committee.ts';
+import {
+  type GenesisClaim,
+  peerSetHash,
+  verifyGenesisCertificate,
+} from '#proto/consensus/genesis-ready.ts';
 import { decodeMessage, MESSAGE_BYTES_MAX } from '#proto/consensus/messages.ts';
-import { genesisCommittee } from '#proto/genesis.ts';
+import { configHash, genesisCommittee } from '#proto/genesis.ts';
 import { headerOfGenesis } from '#proto/genesis-state.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import { type Network, openNetwork, type Peer } from '#runtime/p2p/network.ts';
@@ -40,6 +46,22 @@ const identityOf = (config: ReplicaConfig, port: IoPort<Self>, committee: Commit
     );
   }
   return { id, sign: pair.sign, seed: readSeed(file) };
+};
+
+/**
+ * The certificate of an earlier start. One of another configuration means that the genesis file or the data folder has
+ * been exchanged: with it this validator would vote in a chain that its committee has not agreed on.
+ */
+const keptCertificate = (store: ReplicaStore, claim: GenesisClaim, committee: Committee) => {
+  const certificate = store.certificate();
+  if (certificate === null) return null;
+  const verified = verifyGenesisCertificate(certificate, claim, { committee, crypto });
+  if (verified.ok) return certificate;
+  throw new Error(
+    verified.error === 'config-hash'
+      ? `config hash differs: this data folder began with the genesis ${certificate.configHash}, the genesis file has ${claim.configHash}`
+      : `the genesis certificate of this data folder does not verify: ${verified.error}`,
+  );
 };
 
 type Deliver = (message: Self) => void;
@@ -112,6 +134,12 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
   const committee = genesisCommittee(genesis, crypto);
   const self = identityOf(config, port, committee);
   const store = openReplicaStore(join(port.dataDir, 'safety.sqlite'), crypto);
+  const claim = {
+    chainId: committee.chainId,
+    configHash: hex(configHash(genesis, crypto)),
+    peerSetHash: peerSetHash(committee, crypto),
+  };
+  const certificate = keptCertificate(store, claim, committee);
   const deliver: Deliver = (message) => {
     // Losing the word that a record is durable would stop the replica for good.
     if (!port.deliver(message)) throw new Error('the mailbox of the replica is full');
@@ -127,12 +155,18 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
           sign: self.sign,
           committee,
           genesis: headerOfGenesis(genesis, crypto),
+          configHash: claim.configHash,
+          certificate,
           acceptanceSkewMs: genesis.parameters.acceptanceSkewMs,
           blockTxMax: genesis.parameters.blockTxMax,
           blockBytesMax: genesis.parameters.blockBytesMax,
           ...store.load(),
         }),
       persist: joinedWrites(store, deliver),
+      keepCertificate: (one) => {
+        store.keepCertificate(one);
+        deliver({ kind: 'certificateKept' });
+      },
       send: ({ to, frame }) => {
         if (to === null) network.broadcast(frame);
         else network.send(to, frame);

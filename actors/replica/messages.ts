@@ -1,5 +1,6 @@
 /** What the replica actor hears, keeps and asks of its io: the types that its files share. */
 import type { Committee } from '#proto/consensus/committee.ts';
+import type { GenesisCertificate } from '#proto/consensus/genesis-ready.ts';
 import type { Header } from '#proto/consensus/header.ts';
 import type { Message } from '#proto/consensus/messages.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
@@ -7,6 +8,7 @@ import type { Crypto, Sign } from '#proto/crypto.ts';
 import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { executor } from '../executor/protocol.ts';
 import type { ingest } from '../ingest/protocol.ts';
+import type { Ceremony } from './ceremony.ts';
 import type { ReplicaConfig } from './config.ts';
 import type { BuildRequest, Seq, StoredBlock, TimerId } from './machine/events.ts';
 import type { DurableRecord } from './machine/record.ts';
@@ -22,6 +24,9 @@ export type Opened = {
   readonly sign: Sign;
   readonly committee: Committee;
   readonly genesis: Header;
+  readonly configHash: HashHex;
+  /** Of an earlier start, verified; null before the ceremony is over. */
+  readonly certificate: GenesisCertificate | null;
   readonly acceptanceSkewMs: number;
   readonly blockTxMax: number;
   readonly blockBytesMax: number;
@@ -38,6 +43,8 @@ export type Self =
   | { readonly kind: 'heard'; readonly from: HashHex; readonly message: Message }
   | { readonly kind: 'peer'; readonly id: HashHex; readonly connected: boolean }
   | { readonly kind: 'persisted'; readonly seq: Seq }
+  | { readonly kind: 'ceremonyTick' }
+  | { readonly kind: 'certificateKept' }
   | { readonly kind: 'timer'; readonly id: TimerId; readonly view: number }
   | {
       readonly kind: 'taken';
@@ -75,6 +82,7 @@ export type Commands = {
     readonly record: DurableRecord;
     readonly block: StoredBlock | null;
   };
+  keepCertificate: GenesisCertificate;
   /** `to` null: every peer. */
   send: { readonly to: HashHex | null; readonly frame: Uint8Array };
 };
@@ -86,6 +94,7 @@ export type State = {
   readonly config: ReplicaConfig;
   readonly crypto: Crypto;
   opened: Opened | undefined;
+  ceremony: Ceremony | undefined;
   machine: Machine | undefined;
   durableSeq: Seq;
   readonly held: Held[];

@@ -9,7 +9,10 @@ export const replica = address('replica', {
   pending: { count: u32 },
   /** From ingest: own admitted transactions for every peer. CBOR list of [kindCode, bytes]. */
   forward: { transactions: blob },
-  /** `committee` is JSON: [{id, name, weight, leader}]. Views and heights are safe integers. */
+  /**
+   * `committee` is JSON: [{id, name, weight, leader}]. Views and heights are safe integers. `genesis` says how far the
+   * ceremony is: `agreed`, or `waiting: ...`, each with the validators that are refused, by name and reason.
+   */
   status: question(
     {},
     {
@@ -21,6 +24,7 @@ export const replica = address('replica', {
       committee: str,
       viewChanges: u32,
       halted: bool,
+      genesis: str,
     },
   ),
 });

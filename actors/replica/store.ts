@@ -1,8 +1,13 @@
 /**
- * The replica's own disk: the safety record and the blocks above the committed head, in one SQLite file
+ * The replica's own disk: the genesis certificate, the safety record and the blocks above the head, in one SQLite file
  * with synchronous=FULL. `write` returns after the fsync: only then may a signature leave.
  */
 import { openStore } from '#native/store.ts';
+import {
+  decodeGenesisCertificate,
+  encodeGenesisCertificate,
+  type GenesisCertificate,
+} from '#proto/consensus/genesis-ready.ts';
 import { blockHash } from '#proto/consensus/header.ts';
 import type { Crypto } from '#proto/crypto.ts';
 import type { StoredBlock } from './machine/events.ts';
@@ -18,6 +23,7 @@ const MIGRATIONS = [
   `CREATE TABLE safety (id INTEGER PRIMARY KEY CHECK (id = 1), record BLOB NOT NULL);
    CREATE TABLE blocks (hash TEXT PRIMARY KEY, height INTEGER NOT NULL, body BLOB NOT NULL);
    CREATE INDEX blocks_by_height ON blocks (height);`,
+  'CREATE TABLE genesis (id INTEGER PRIMARY KEY CHECK (id = 1), certificate BLOB NOT NULL);',
 ];
 
 export type ReplicaStore = {
@@ -25,6 +31,9 @@ export type ReplicaStore = {
   load(): { readonly durable: DurableRecord | null; readonly blocks: readonly StoredBlock[] };
   /** The newest record, and every block that came with it or before. */
   write(record: DurableRecord, blocks: readonly StoredBlock[]): void;
+  /** null before the genesis ceremony is over. Throws when one is there and is not readable. */
+  certificate(): GenesisCertificate | null;
+  keepCertificate(certificate: GenesisCertificate): void;
   close(): void;
 };
 
@@ -48,6 +57,12 @@ export const openReplicaStore = (file: string, crypto: Crypto): ReplicaStore => 
     'INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING',
   );
   const prune = store.statement<[number]>('DELETE FROM blocks WHERE height <= ?');
+  const readCertificate = store.statement<[], { readonly certificate: Uint8Array }>(
+    'SELECT certificate FROM genesis',
+  );
+  const putCertificate = store.statement<[Uint8Array]>(
+    'INSERT INTO genesis VALUES (1, ?) ON CONFLICT (id) DO NOTHING',
+  );
   let pruned = -1;
   return {
     load: () => {
@@ -71,6 +86,16 @@ export const openReplicaStore = (file: string, crypto: Crypto): ReplicaStore => 
           prune.run(pruned);
         }
       }),
+    certificate: () => {
+      const row = readCertificate.get();
+      if (row === undefined) return null;
+      const certificate = decodeGenesisCertificate(row.certificate);
+      if (certificate.ok) return certificate.value;
+      throw new Error(`${file}: the genesis certificate is ${certificate.error}`);
+    },
+    keepCertificate: (certificate) => {
+      putCertificate.run(encodeGenesisCertificate(certificate));
+    },
     close: () => store.close(),
   };
 };

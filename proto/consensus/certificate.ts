@@ -134,7 +134,8 @@ export const verifyClaim = (claim: TimeoutClaim, trust: Trust): Result<true, Cer
   return signedBy(claim.signer, message, claim.signature, trust) ? ok(true) : err('bad-signature');
 };
 
-const checkSigners = (
+/** Distinct members of the committee, ascending, that are a quorum together. Their signatures are not looked at. */
+export const checkSigners = (
   signers: readonly HashHex[],
   trust: Trust,
 ): Result<true, CertificateError> => {

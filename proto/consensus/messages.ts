@@ -1,4 +1,4 @@
-/** What replicas say to each other. On the wire CBOR [code, body], code 1..11 in the order of `Message`. */
+/** What replicas say to each other. On the wire CBOR [code, body], code 1..13 in the order of `Message`. */
 import { concat, utf8 } from '#proto/bytes.ts';
 import { type CborValue, encodeCanonical } from '#proto/cbor.ts';
 import { err, type Result, unreachable } from '#proto/result.ts';
@@ -19,6 +19,15 @@ import {
   voteToCbor,
 } from './certificate.ts';
 import { type Evidence, evidenceShape, evidenceToCbor } from './evidence.ts';
+import {
+  GENESIS_CERTIFICATE_BYTES_MAX,
+  type GenesisCertificate,
+  type GenesisReady,
+  genesisCertificateShape,
+  genesisCertificateToCbor,
+  readyShape,
+  readyToCbor,
+} from './genesis-ready.ts';
 import { type Header, headerShape, headerToCbor } from './header.ts';
 import {
   decodeShape,
@@ -74,6 +83,11 @@ export type SyncReply = {
   readonly proof: AnchorProof | null;
 };
 
+/** The two of the genesis ceremony, before the first view: genesis-ready.ts. */
+export type GenesisMessage =
+  | { readonly kind: 'genesis-ready'; readonly ready: GenesisReady }
+  | { readonly kind: 'genesis-certificate'; readonly certificate: GenesisCertificate };
+
 export type Message =
   | Proposal
   | { readonly kind: 'vote'; readonly vote: Vote }
@@ -85,7 +99,8 @@ export type Message =
   | { readonly kind: 'block-request'; readonly hash: HashHex }
   | { readonly kind: 'block-reply'; readonly block: Block; readonly qc: Qc }
   | { readonly kind: 'forward'; readonly txs: readonly Transaction[] }
-  | { readonly kind: 'evidence'; readonly evidence: Evidence };
+  | { readonly kind: 'evidence'; readonly evidence: Evidence }
+  | GenesisMessage;
 
 export type MessageKind = Message['kind'];
 
@@ -211,6 +226,19 @@ const CODECS: readonly Codec[] = [
     bytesMax: 8 * KiB,
     body: mapped(evidenceShape, (evidence) => ({ kind: 'evidence', evidence })),
   },
+  {
+    kind: 'genesis-ready',
+    bytesMax: KiB,
+    body: mapped(readyShape, (ready) => ({ kind: 'genesis-ready', ready })),
+  },
+  {
+    kind: 'genesis-certificate',
+    bytesMax: GENESIS_CERTIFICATE_BYTES_MAX,
+    body: mapped(genesisCertificateShape, (certificate) => ({
+      kind: 'genesis-certificate',
+      certificate,
+    })),
+  },
 ];
 
 const CODE_OF = new Map(CODECS.map((codec, at) => [codec.kind, at + 1]));
@@ -257,6 +285,10 @@ const bodyToCbor = (message: Message): CborValue => {
       return message.txs.map(txToCbor);
     case 'evidence':
       return evidenceToCbor(message.evidence);
+    case 'genesis-ready':
+      return readyToCbor(message.ready);
+    case 'genesis-certificate':
+      return genesisCertificateToCbor(message.certificate);
     default:
       return unreachable(message);
   }

@@ -2,7 +2,7 @@
 import type { TreeNode } from '#runtime/actor.ts';
 import type { NodeStatus } from '#runtime/control.ts';
 import type { Notice } from '#runtime/events.ts';
-import { actorNodes, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
+import { actorNodes, genesisOf, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
 import type { Command } from './command.ts';
 import { askNode, NODE_USAGE } from './running-node.ts';
 
@@ -17,6 +17,7 @@ export const statusText = (
     .filter((one) => one.state !== 'running')
     .map((one) => `${one.path} ${one.state}`);
   const roots = Object.entries(stateRootsOf(tree)).map(([name, root]) => `  ${name}  ${root}`);
+  const genesis = Object.entries(genesisOf(tree)).map(([name, text]) => `  ${name}  ${text}`);
   const newest = notices
     .slice(-5)
     .map(({ atMs, topic, text }) => `  ${new Date(atMs).toISOString()}  ${topic}: ${text}`);
@@ -26,6 +27,7 @@ export const statusText = (
     `actors        ${running} of ${actors.length} running${others.length > 0 ? ` (${others.join(', ')})` : ''}`,
     `restarts      ${restartsOf(tree)}`,
     `dead letters  ${status.deadLetters.total}`,
+    ...(genesis.length === 0 ? [] : ['genesis', ...genesis]),
     ...(roots.length === 0 ? [] : ['state roots', ...roots]),
     ...(newest.length === 0 ? [] : ['newest', ...newest]),
   ].join('\n');
@@ -51,7 +53,14 @@ ${NODE_USAGE}`,
         restarts,
       }));
       io.out(
-        JSON.stringify({ ...status, deadLetters, actors, stateRoots: stateRootsOf(tree), notices }),
+        JSON.stringify({
+          ...status,
+          deadLetters,
+          actors,
+          genesis: genesisOf(tree),
+          stateRoots: stateRootsOf(tree),
+          notices,
+        }),
       );
     }),
 };

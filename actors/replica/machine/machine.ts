@@ -129,6 +129,9 @@ const onMessage = (
       return emit({ kind: 'forwarded', from, txs: message.txs });
     case 'evidence':
       return accuse(state, emit, message.evidence, false);
+    case 'genesis-ready':
+    case 'genesis-certificate':
+      return; // the ceremony's, which is over before this machine starts: ../ceremony.ts
     default:
       return unreachable(message);
   }

@@ -57,6 +57,7 @@ const status = (over: object = {}) => ({
     })),
   ),
   viewChanges: 0,
+  genesis: 'agreed',
   halted: false,
   ...over,
 });

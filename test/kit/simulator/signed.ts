@@ -13,6 +13,14 @@ import {
 import { committeeOf } from '#proto/consensus/committee.ts';
 import { proposalBytes, type SignedHeader } from '#proto/consensus/evidence.ts';
 import {
+  type GenesisCertificate,
+  type GenesisClaim,
+  type GenesisReady,
+  genesisCertificateBytes,
+  peerSetHash,
+  readyBytes,
+} from '#proto/consensus/genesis-ready.ts';
+import {
   blockHash,
   genesisHeader,
   HEADER_VERSION,
@@ -117,3 +125,38 @@ export const signHeader = (key: SimulatedKey, header: Header): SignedHeader => (
   header,
   signature: key.sign(proposalBytes(header, blockHash(header, crypto))),
 });
+
+/** What every validator of `committee` attests. */
+export const genesisClaim: GenesisClaim = {
+  chainId: CHAIN,
+  configHash: ZERO_HASH,
+  peerSetHash: peerSetHash(committee, crypto),
+};
+
+export const readyBy = (key: SimulatedKey, change: Partial<GenesisClaim> = {}): GenesisReady => {
+  const claim = { ...genesisClaim, ...change };
+  return { ...claim, signer: idOfKey(key), signature: key.sign(readyBytes(claim)) };
+};
+
+/** Gathered by the first of them, in the order in which they are given. */
+export const genesisCertificateBy = (
+  by: readonly SimulatedKey[],
+  change: Partial<GenesisClaim> = {},
+): GenesisCertificate => {
+  const claim = { ...genesisClaim, ...change };
+  const attestations = by.map((key) => {
+    const { signer, signature } = readyBy(key, change);
+    return { signer, signature };
+  });
+  const bytes = genesisCertificateBytes(
+    claim,
+    attestations.map((one) => one.signer),
+  );
+  const gatherer = by[0] as SimulatedKey;
+  return {
+    ...claim,
+    attestations,
+    gatherer: idOfKey(gatherer),
+    signature: gatherer.sign(bytes),
+  };
+};

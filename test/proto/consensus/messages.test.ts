@@ -19,11 +19,13 @@ import {
   blockOn,
   claimBy,
   genesis,
+  genesisCertificateBy,
   genesisQc,
   headerOn,
   idOfKey,
   ordered,
   qcBy,
+  readyBy,
   signHeader,
   tcBy,
   voteBy,
@@ -71,10 +73,23 @@ const messages: readonly Message[] = [
     kind: 'evidence',
     evidence: { kind: 'double-vote', first: voteBy(a, header), second: voteBy(a, next) },
   },
+  { kind: 'genesis-ready', ready: readyBy(a) },
+  { kind: 'genesis-certificate', certificate: genesisCertificateBy([a, b, c]) },
 ];
 
 test.each(messages)('a $kind is decoded as it was encoded', (message) => {
   expect(decodeMessage(encodeMessage(message))).toEqual({ ok: true, value: message });
+});
+
+test('the code of a kind never changes: peers of another version read it', () => {
+  const code = (kind: Message['kind']) =>
+    encodeMessage(messages.find((one) => one.kind === kind) as Message)[1];
+  const kinds = [
+    ...['proposal', 'vote', 'timeout', 'new-view', 'heartbeat', 'sync-request', 'sync-reply'],
+    ...['block-request', 'block-reply', 'forward', 'evidence'],
+    ...['genesis-ready', 'genesis-certificate'],
+  ] as Message['kind'][];
+  expect(kinds.map(code)).toEqual(kinds.map((_, at) => at + 1));
 });
 
 test('cut, prolonged and damaged messages are refused or read, never thrown over', () => {
