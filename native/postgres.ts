@@ -47,7 +47,7 @@ const REMEDIES: { readonly [code: string]: string } = {
   '28P01': 'the password is refused: correct it in passwordFile or PGPASSWORD',
   '28000': 'the server lets this user not in: look at its pg_hba.conf and the name of the user',
   '3D000': 'the database does not exist: make it with createdb, or correct the URL',
-  '3F000': 'the schema does not exist: create it, or correct search_path',
+  '3F000': 'this user has no schema for its tables: create one, or grant USAGE and CREATE on it',
   '42P01': 'the table does not exist: correct its name, or create it',
   '42501': 'the user lacks a right: grant CREATE on the schema and all rights on its tables',
   '25006': 'the database is read-only: give the URL of the primary, or let it be written to',
