@@ -27,7 +27,7 @@ import {
   type Registry,
 } from './registry.ts';
 import { remembered } from './remembered.ts';
-import { braked, enforced, reconciled } from './settling.ts';
+import { braked, enforced, giveWay, reconciled, surveyed } from './settling.ts';
 import type { Commands, Fx, Place, Self, State } from './state.ts';
 import { judge, type Refusal, type Verdict } from './verdict.ts';
 
@@ -59,6 +59,7 @@ const opened = (
   const { peersShareMax } = config;
   const trust = { committee, crypto: remembered(crypto) };
   state.trusted = { trust, roles: roleBook(genesis), limits, peersShareMax };
+  giveWay(state, fx, atMs);
   // What was in force before a restart is in force again before the first new policy is read.
   fx.io('restore', allDesired(state.registry, atMs));
   sendAcks(state, fx);
@@ -209,8 +210,7 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
       fx.io('survey', null);
       return fx.after(state.config.surveyMs, { kind: 'survey' }, 'survey');
     case 'surveyed':
-      state.around = message.around;
-      return;
+      return surveyed(state, message.around, fx, atMs);
     case 'list':
       return listed(state, message, fx);
     case 'summary':

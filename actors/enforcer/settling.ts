@@ -1,8 +1,11 @@
 /** What came of a batch, of a comparison with the backend, and of a pulled brake. */
+import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
-import { desired, type Entry, forget, viewOf } from './registry.ts';
+import type { Surroundings } from './neighbourhood.ts';
+import { allDesired, desired, type Entry, forget, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
+import { forbidden, type Refusal } from './verdict.ts';
 
 const MS_PER_S = 1000;
 /** What the backend refused or lost is tried again so soon. */
@@ -129,4 +132,29 @@ export const braked = (state: State, message: Extract<Self, { kind: 'braked' }>,
   const text = why === undefined ? 'enforcing again' : `nothing is enforced: ${why.reason}`;
   fx.log('warn', text);
   fx.signal({ kind: 'notice', topic: 'policy', text });
+};
+
+const sacredOf = ({ own, gateways, resolvers, admins }: Surroundings): string =>
+  [own, gateways, resolvers, admins].map((list) => list.map(formatCidr).join()).join('|');
+
+export const surveyed = (state: State, around: Surroundings, fx: Fx, atMs: number): void => {
+  const isNews = sacredOf(around) !== sacredOf(state.around);
+  state.around = around;
+  if (isNews) giveWay(state, fx, atMs);
+};
+
+/** What may not be blocked wins over what is blocked already. */
+export const giveWay = (state: State, fx: Fx, atMs: number): void => {
+  const remove: Entry[] = [];
+  const refused: Refusal[] = [];
+  for (const entry of allDesired(state.registry, atMs)) {
+    const why = forbidden(entry.rule, state.trusted!, state.around);
+    if (why === undefined) continue;
+    entry.status = 'removed';
+    entry.endedAtMs = atMs;
+    remove.push(entry);
+    refused.push({ policyId: entry.id, ...why, ruleHash: entry.ruleHash });
+  }
+  if (remove.length === 0) return;
+  fx.io('enforce', { apply: [], remove, renewed: [], refused, places: [] });
 };

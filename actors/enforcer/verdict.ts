@@ -6,7 +6,14 @@ import { hex } from '#proto/bytes.ts';
 import { type Proven, provenPolicy, verifyCommitProof } from '#proto/commit-proof.ts';
 import type { Trust } from '#proto/consensus/certificate.ts';
 import { blockHash } from '#proto/consensus/header.ts';
-import { checkGuardrails, type GuardrailLimits, parsePolicyRule } from '#proto/policy.ts';
+import { formatCidr, overlaps } from '#proto/ip.ts';
+import {
+  checkGuardrails,
+  type GuardrailLimits,
+  type PolicyRule,
+  parsePolicyRule,
+  targetNetworks,
+} from '#proto/policy.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 import type { RoleBook } from '#proto/roles.ts';
 import { decodeControl, verifyControl } from '#proto/wire/control.ts';
@@ -71,6 +78,22 @@ const entryOf = (proven: Proven, policyId: string, trusted: Trusted): Entry | un
     endedAtMs: 0,
     turn: 0,
   };
+};
+
+/** Why a policy that was allowed once is not any more: never-block lists and the host itself may have changed. */
+export const forbidden = (
+  rule: PolicyRule,
+  { limits }: Trusted,
+  around: Surroundings,
+): { readonly code: string; readonly reason: string } | undefined => {
+  for (const network of targetNetworks(rule.target)) {
+    const sacred = limits.neverBlock.find((one) => overlaps(one, network));
+    if (sacred === undefined) continue;
+    const reason = `${formatCidr(network)} touches ${formatCidr(sacred)}`;
+    return { code: 'never-block', reason };
+  }
+  const local = checkSurroundings(rule, around, new Set(), 1);
+  return local.ok ? undefined : local.error;
 };
 
 /** Bytes of the bus to a verdict. Never throws on received bytes. */

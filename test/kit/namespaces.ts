@@ -35,12 +35,7 @@ export class Namespace {
     run('ip', 'netns', 'add', name);
     this.exec('ip', 'link', 'set', 'lo', 'up');
     // Addresses are there at once, without a search for duplicates.
-    this.exec(
-      'sysctl',
-      '-qw',
-      'net.ipv6.conf.all.accept_dad=0',
-      'net.ipv6.conf.default.accept_dad=0',
-    );
+    for (const one of ['all', 'default']) this.set(`ipv6/conf/${one}/accept_dad`, 0);
     const words = ['netns', 'exec', name, process.execPath, '--no-warnings', AGENT];
     this.#agent = spawn('ip', words, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface({ input: this.#agent.stdout! }).on('line', (line) =>
@@ -51,6 +46,11 @@ export class Namespace {
   /** Runs a program inside to its end; its output. Throws when it fails. */
   exec(command: string, ...args: readonly string[]): string {
     return run('ip', 'netns', 'exec', this.name, command, ...args);
+  }
+
+  /** A setting of the network stack of this namespace, as /proc/sys/net names it. */
+  set(name: string, value: number): void {
+    this.exec('sh', '-c', `echo ${value} > /proc/sys/net/${name}`);
   }
 
   ask(command: PacketCommand): Promise<string | number> {
@@ -172,7 +172,8 @@ const wire = ({ attacker, victim, gateway }: Omit<Scene, 'remove'>): void => {
     give(victim, 'wire', `${VICTIM[4]}/24`, `${VICTIM[6]}/64`);
     give(gateway, 'outside', '10.77.0.254/24', 'fd77::fe/64');
     give(gateway, 'inside', '10.77.9.254/24', 'fd77:9::fe/64');
-    gateway.exec('sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1');
+    gateway.set('ipv4/ip_forward', 1);
+    gateway.set('ipv6/conf/all/forwarding', 1);
     attacker.exec('ip', 'route', 'add', 'default', 'via', '10.77.0.254');
     attacker.exec('ip', '-6', 'route', 'add', 'default', 'via', 'fd77::fe');
     victim.exec('ip', 'route', 'add', 'default', 'via', '10.77.9.254');

@@ -41,8 +41,11 @@ export const nftablesBackend = ({ failsafe, netns, timeoutMs, now }: FirewallOpt
   );
 };
 
+/** Of the table; a namespace that is not there is another matter. */
+const ABSENT = /Error: (?:Could not process rule: )?No such file or directory/;
+
 const read = async (nft: Program, atMs: number) => {
   const listed = await nft(['-j', '-n', 'list', 'table', ...OURS.split(' ')]);
   if (listed.ok) return ok(parseListing(listed.value, atMs));
-  return /no such file or directory/i.test(listed.error.text) ? ok(undefined) : listed;
+  return ABSENT.test(listed.error.text) ? ok(undefined) : listed;
 };

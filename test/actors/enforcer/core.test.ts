@@ -228,3 +228,16 @@ test('an address of the host itself is refused by its name', () => {
   agent = began({}, { ...NOWHERE, admins: own });
   expect(code(updateOf(policy))).toBe('failed admin-session');
 });
+
+test('what may not be blocked takes away a policy that is in force, and says so', () => {
+  const { state, fx } = agent;
+  receive([updateOf(policy)]);
+  fx.take();
+  const around = { ...NOWHERE, admins: [hostCidr(parseIp('198.51.100.7')!)] };
+  core.step(state, { kind: 'surveyed', around }, fx, NOW_MS);
+  const enforce = fx.take().find((e) => e.command === 'enforce')!.argument as Commands['enforce'];
+  expect(enforce.remove.map((entry) => entry.id)).toEqual([policy.policyId]);
+  expect(enforce.refused).toMatchObject([{ code: 'admin-session' }]);
+  core.step(state, { kind: 'surveyed', around }, fx, NOW_MS);
+  expect(fx.take()).toEqual([]);
+});

@@ -17,7 +17,7 @@ const PORT = 8080;
 const genesis = testGenesis({}, []);
 const brief = testGenesis({ ttlLadderS: [4, 3600] }, []);
 
-describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft)', () => {
+describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and ping)', () => {
   let world: Scene;
   let folder: ReturnType<typeof temporaryFolder>;
   let agent: Agent;

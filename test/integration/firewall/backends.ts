@@ -7,8 +7,8 @@ import type { Entry } from '#actors/enforcer/registry.ts';
 import type { PolicyRule } from '#proto/policy.ts';
 import { hasPrograms, isRoot, type Namespace } from '#test/kit/namespaces.ts';
 
-export const hasNft = isRoot && hasPrograms('ip', 'nft');
-export const hasIptables = isRoot && hasPrograms('ip', 'iptables', 'ipset');
+export const hasNft = isRoot && hasPrograms('ip', 'nft', 'ping');
+export const hasIptables = isRoot && hasPrograms('ip', 'nft', 'iptables', 'ipset', 'ping');
 
 /** Of the tests: not 22, which the machine may use. */
 export const FAILSAFE_PORT = 2222;
@@ -35,7 +35,7 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'nftables',
     has: hasNft,
-    needs: '(needs root and ip and nft)',
+    needs: '(needs root and ip and nft and ping)',
     lateMs: 150,
     backend: (within) => nftablesBackend(optionsFor(within)),
     shown: (within) => within.exec('nft', 'list', 'ruleset'),
@@ -43,7 +43,7 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'iptables',
     has: hasIptables,
-    needs: '(needs root and ip and iptables and ipset)',
+    needs: '(needs root and ip and nft and iptables and ipset and ping)',
     lateMs: 1150,
     backend: (within) => iptablesBackend(optionsFor(within)),
     shown: (within) =>

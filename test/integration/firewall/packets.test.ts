@@ -100,6 +100,7 @@ for (const { name, has, needs, lateMs, backend: backendIn } of KINDS) {
       });
 
       test(`a protocol without ports is stopped alone over IPv${family}`, async () => {
+        expect(world.attacker.pings(ATTACKER[family], VICTIM[family])).toBe(true);
         await enforce({ target: { ips, direction: 'ingress', protocols: ['icmp'] } });
         expect(world.attacker.pings(ATTACKER[family], VICTIM[family])).toBe(false);
         expect(await inward(family)).toBe(SENT);

@@ -78,6 +78,27 @@ for (const { name, has, needs, backend: backendIn, shown } of KINDS) {
       expect(await inForce(backend)).toEqual([first.id, second.id].sort());
     });
 
+    test('a large batch writes elements and leaves table, rules and sets as they stand', async () => {
+      await bring(backend, blocked(), network());
+      const rules = (): string =>
+        name === 'nftables'
+          ? (/table inet cybermesh \{ # handle (\d+)/.exec(
+              world.victim.exec('nft', '-a', 'list', 'ruleset'),
+            )?.[1] ?? '')
+          : world.victim.exec('nft', '-a', 'list', 'chain', 'ip', 'filter', 'CYBERMESH-IN');
+      const before = rules();
+      expect(before).not.toBe('');
+      const many = hosts(600);
+      await bring(backend, ...many);
+      await backend.change(
+        [],
+        many.map((one) => one.id),
+        now(),
+      );
+      expect(rules()).toBe(before);
+      expect(await inForce(backend)).toHaveLength(2);
+    });
+
     test('an element that nobody asked for is taken away', async () => {
       const entries = [entryOf({ target: { ips: ['203.0.113.9'], direction: 'ingress' } })];
       await bring(backend, ...entries);
@@ -211,7 +232,7 @@ for (const { name, has, needs, backend: backendIn, shown } of KINDS) {
   });
 }
 
-describe.skipIf(!hasNft)('on a gateway (needs root and ip and nft)', () => {
+describe.skipIf(!hasNft)('on a gateway (needs root and ip and nft and ping)', () => {
   test('what passes through is dropped in both directions, the rest goes on', async () => {
     const world = await scene([PORT], { gateway: true });
     try {
