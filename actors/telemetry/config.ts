@@ -41,9 +41,25 @@ const synthetic = z
   })
   .describe('Made-up traffic without end, for a machine that has none');
 
+const live = z
+  .strictObject({
+    kind: z.literal('live'),
+    interface: z
+      .string()
+      .regex(/^[^\s/]{1,15}$/, 'is the name of a network interface, at most 15 characters')
+      .describe('Network interface to listen on; needs root or CAP_NET_RAW'),
+    bufferBytes: z
+      .int()
+      .min(1 << 16)
+      .max(1 << 30)
+      .default(8 << 20)
+      .describe('Frames that the kernel keeps for us at most, bytes'),
+  })
+  .describe('Packets of a network interface as they come');
+
 export const config = z.strictObject({
   source: z
-    .discriminatedUnion('kind', [synthetic, pcap, flows, none])
+    .discriminatedUnion('kind', [synthetic, pcap, flows, live, none])
     .prefault({ kind: 'synthetic' })
     .describe('Where packets or flows come from'),
   batchMax: z.int().min(1).max(1_000).default(1_000).describe('Most packets or flows in a batch'),
@@ -75,4 +91,5 @@ export const config = z.strictObject({
 
 export type TelemetryConfig = z.output<typeof config>;
 export type SourceConfig = TelemetryConfig['source'];
+export type LiveConfig = Extract<SourceConfig, { kind: 'live' }>;
 export type SyntheticConfig = Extract<SourceConfig, { kind: 'synthetic' }>;

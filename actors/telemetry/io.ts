@@ -6,6 +6,7 @@ import type { Commands, Self } from './core.ts';
 import { isPacked, type SourceFile } from './files.ts';
 import type { LabelTable } from './flows/reader.ts';
 import { type FileSource, usableFiles } from './inspect.ts';
+import { liveReading } from './live.ts';
 import { afterFile, nextPosition, type Position, parsePosition } from './position.ts';
 import { fileReading, noReading, type Reading, syntheticReading } from './reading.ts';
 
@@ -32,7 +33,11 @@ const nameOf = (source: SourceConfig): string =>
 
 /** What an epoch reads, for evidence and for those who watch: no folders. */
 const captureOf = (source: SourceConfig, file: SourceFile | undefined): string =>
-  file === undefined ? source.kind : `${source.kind}:${file.name}`;
+  source.kind === 'live'
+    ? `live:${source.interface}`
+    : file === undefined
+      ? source.kind
+      : `${source.kind}:${file.name}`;
 
 const filesOf = (source: FileSource, port: IoPort<Self>): readonly SourceFile[] => {
   const usable = usableFiles(source);
@@ -56,6 +61,7 @@ export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
   const open = (at: Position): Reading => {
     if (source.kind === 'none' || at.complete) return noReading();
     if (source.kind === 'synthetic') return syntheticReading(source, config, () => port.now());
+    if (source.kind === 'live') return liveReading(source, config, port);
     const file = files[at.done.length];
     if (file === undefined) return noReading();
     port.log('info', 'reading', { file: file.path, epoch: at.epoch });

@@ -2,24 +2,11 @@
  * Chunks of one flow file in, batches of vectors and FLOW records out. Labels go aside, never into
  * a vector.
  */
-import {
-  CLOSE_REASONS,
-  F,
-  FEATURE_COUNT,
-  FLOW,
-  FLOW_MARK,
-  HANDSHAKES,
-  type Handshake,
-} from '#proto/flow-batch.ts';
 import { ok, type Result } from '#proto/result.ts';
-import { cellsOf, LINE_BYTES_MAX, putAddress, timeOf } from './cells.ts';
+import { cellsOf, LINE_BYTES_MAX } from './cells.ts';
 import { type Columns, columnsOf } from './columns.ts';
+import { type LabelTable, type RowBatch, rowWriter } from './rows.ts';
 
-export type RowBatch = {
-  readonly count: number;
-  readonly vectors: Float32Array<ArrayBuffer>;
-  readonly columns: Uint8Array<ArrayBuffer>;
-};
 export type RowCounts = { rows: number; malformed: number };
 export type FlowReader = {
   readonly counts: RowCounts;
@@ -27,116 +14,6 @@ export type FlowReader = {
   end(): RowBatch | undefined;
   /** Why the file cannot be read, once its header is known to be wrong. */
   fault(): string | undefined;
-};
-
-/** Labels in the order of their first row; index 0 = none. FOR EVALUATION ONLY. */
-export type LabelTable = string[];
-const LABELS_MAX = 65_535;
-const TCP = 6;
-
-const at = (vector: Float32Array, index: number): number => vector[index] ?? 0;
-
-/**
- * A row holds no sequence numbers: the handshake is inferred from its flags. Complete = SYN both
- * ways, later ACKs, and either payload both ways or no reset.
- */
-const handshakeOf = (v: Float32Array): Handshake => {
-  if (at(v, F.protocol) !== TCP || at(v, F.syn_flag_cnt) === 0) return 'none';
-  const answered = at(v, F.syn_flag_cnt) >= 2 && at(v, F.tot_bwd_pkts) >= 1;
-  const acknowledged = at(v, F.tot_fwd_pkts) >= 2 && at(v, F.ack_flag_cnt) >= 2;
-  const talked = at(v, F.totlen_fwd_pkts) > 0 && at(v, F.totlen_bwd_pkts) > 0;
-  const proven = answered && acknowledged && (talked || at(v, F.rst_flag_cnt) === 0);
-  return proven ? 'complete' : 'syn';
-};
-
-/** Ports, protocol and counts that fit their columns. */
-const isPlausible = (v: Float32Array): boolean => {
-  const within = (index: number, max: number): boolean => {
-    const value = at(v, index);
-    return value >= 0 && value <= max && Number.isInteger(value);
-  };
-  return (
-    within(F.src_port, 65_535) &&
-    within(F.dst_port, 65_535) &&
-    within(F.protocol, 255) &&
-    within(F.tot_fwd_pkts, 0xffff_ffff) &&
-    within(F.tot_bwd_pkts, 0xffff_ffff)
-  );
-};
-
-type Writer = {
-  readonly vectors: Float32Array<ArrayBuffer>;
-  readonly columns: Uint8Array<ArrayBuffer>;
-  readonly view: DataView;
-  count: number;
-};
-
-const newWriter = (batchMax: number): Writer => {
-  const columns = new Uint8Array(batchMax * FLOW.size);
-  const vectors = new Float32Array(batchMax * FEATURE_COUNT);
-  return { vectors, columns, view: new DataView(columns.buffer), count: 0 };
-};
-
-const batchOf = ({ vectors, columns, count }: Writer): RowBatch => ({
-  count,
-  vectors: vectors.subarray(0, count * FEATURE_COUNT),
-  columns: columns.subarray(0, count * FLOW.size),
-});
-
-/** The 79 numbers of a row; false where one of them is none. */
-const putVector = (cells: readonly string[], columns: Columns, vector: Float32Array): boolean =>
-  columns.features.every((column, index) => {
-    const text = cells[column] ?? '';
-    const value = Math.fround(text.trim() === '' ? Number.NaN : Number(text));
-    vector[index] = value;
-    return Number.isFinite(value);
-  });
-
-/** Address and time of a row where the file has them; false where what it has is none. */
-const putSides = (
-  cells: readonly string[],
-  columns: Columns,
-  view: DataView,
-  row: number,
-  number: number,
-): boolean => {
-  let marks = 0;
-  if (columns.source === -1 || columns.destination === -1) marks |= FLOW_MARK.addressUnknown;
-  else {
-    const source = FLOW.address.source(view, row);
-    const destination = FLOW.address.destination(view, row);
-    if (!putAddress(cells[columns.source] ?? '', source)) return false;
-    if (!putAddress(cells[columns.destination] ?? '', destination)) return false;
-    if (source[10] !== 0xff || source[11] !== 0xff) marks |= FLOW_MARK.ipv6;
-  }
-  let firstUs = number * 1e6;
-  if (columns.timestamp === -1) marks |= FLOW_MARK.timeUnknown;
-  else firstUs = timeOf(cells[columns.timestamp] ?? '');
-  FLOW.set.firstUs(view, row, firstUs);
-  FLOW.set.marks(view, row, marks);
-  return Number.isFinite(firstUs);
-};
-
-const putColumns = (view: DataView, row: number, v: Float32Array): void => {
-  const payload = at(v, F.totlen_fwd_pkts) + at(v, F.totlen_bwd_pkts);
-  const headers = at(v, F.fwd_header_len) + at(v, F.bwd_header_len);
-  FLOW.set.lastUs(view, row, FLOW.get.firstUs(view, row) + Math.max(0, at(v, F.flow_duration)));
-  FLOW.set.bytes(view, row, payload + headers);
-  FLOW.set.payloadBytes(view, row, payload);
-  FLOW.set.packets(view, row, at(v, F.tot_fwd_pkts) + at(v, F.tot_bwd_pkts));
-  FLOW.set.forwardPackets(view, row, at(v, F.tot_fwd_pkts));
-  FLOW.set.sourcePort(view, row, at(v, F.src_port));
-  FLOW.set.destinationPort(view, row, at(v, F.dst_port));
-  FLOW.set.protocol(view, row, at(v, F.protocol));
-  FLOW.set.handshake(view, row, HANDSHAKES.indexOf(handshakeOf(v)));
-  FLOW.set.closeReason(view, row, CLOSE_REASONS.indexOf('row'));
-};
-
-const labelIndex = (labels: LabelTable, label: string): number => {
-  if (labels.length === 0) labels.push('');
-  const known = labels.indexOf(label);
-  if (known !== -1) return known;
-  return labels.length < LABELS_MAX ? labels.push(label) - 1 : 0;
 };
 
 /** JSON lines: the first object's keys are the header of all. */
@@ -166,30 +43,6 @@ const cellsIn = (line: string, keys: readonly string[] | undefined): string[] =>
   return object === undefined ? [] : keys.map((key) => String(object[key] ?? ''));
 };
 
-/** Writes the row of these cells behind the rows of `writer`; false where they are malformed. */
-const putRow = (
-  writer: Writer,
-  cells: readonly string[],
-  columns: Columns,
-  place: { readonly fileIndex: number; readonly number: number },
-  labels: LabelTable,
-): boolean => {
-  if (cells.length !== columns.count) return false;
-  const row = writer.count;
-  const vector = writer.vectors.subarray(row * FEATURE_COUNT, (row + 1) * FEATURE_COUNT);
-  writer.columns.fill(0, row * FLOW.size, (row + 1) * FLOW.size);
-  if (!putVector(cells, columns, vector) || !isPlausible(vector)) return false;
-  if (!putSides(cells, columns, writer.view, row, place.number)) return false;
-  putColumns(writer.view, row, vector);
-  FLOW.set.originNumber(writer.view, row, place.number);
-  FLOW.set.fileIndex(writer.view, row, place.fileIndex);
-  if (columns.label !== -1) {
-    FLOW.set.labelIndex(writer.view, row, labelIndex(labels, cells[columns.label] ?? ''));
-  }
-  writer.count += 1;
-  return true;
-};
-
 export const flowReader = (
   fileIndex: number,
   batchMax: number,
@@ -201,7 +54,7 @@ export const flowReader = (
   let rest = '';
   let header: Header | undefined;
   let fault: string | undefined;
-  let writer = newWriter(batchMax);
+  const writer = rowWriter(fileIndex, batchMax, labels);
 
   /** False where the line was the CSV header, or there can be no rows. */
   const isRow = (line: string): boolean => {
@@ -215,14 +68,11 @@ export const flowReader = (
     const line = raw.endsWith('\r') ? raw.slice(0, -1) : raw;
     if (line === '' || fault !== undefined || !isRow(line) || header === undefined) return;
     counts.rows += 1;
-    const place = { fileIndex, number: counts.rows };
-    if (!putRow(writer, cellsIn(line, header.keys), header.columns, place, labels)) {
+    if (!writer.put(cellsIn(line, header.keys), header.columns, counts.rows)) {
       counts.malformed += 1;
       onMalformed(counts.rows);
     }
-    if (writer.count < batchMax) return;
-    batches.push(batchOf(writer));
-    writer = newWriter(batchMax);
+    if (writer.isFull()) batches.push(writer.take());
   };
   const push = (chunk: Uint8Array): RowBatch[] => {
     const batches: RowBatch[] = [];
@@ -239,7 +89,7 @@ export const flowReader = (
     if (rest !== '') takeLine(rest, last);
     if (header === undefined) fault ??= 'the file is empty: it has no header';
     if (last[0] !== undefined) return last[0];
-    return writer.count > 0 ? batchOf(writer) : undefined;
+    return writer.isEmpty() ? undefined : writer.take();
   };
   return { counts, push, end, fault: () => fault };
 };
