@@ -84,6 +84,7 @@ type Growing = {
   readonly renewed: Entry[];
   readonly refused: Refusal[];
   readonly places: Place[];
+  readonly sinceMs: number;
 };
 
 const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, atMs: number) => {
@@ -91,7 +92,14 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
   if (records.length === 0) return pollUpdates(state, fx);
   const { registry, around } = state;
-  const batch: Growing = { apply: [], remove: [], renewed: [], refused: [], places: [] };
+  const batch: Growing = {
+    apply: [],
+    remove: [],
+    renewed: [],
+    refused: [],
+    places: [],
+    sinceMs: atMs,
+  };
   const rules = [...registry.entries.values()].filter(inForce).map((entry) => entry.rule);
   const cut = cutOff(rules, around);
   let active = activeCount(registry, atMs);
@@ -169,7 +177,8 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
     entry.endedAtMs = atMs;
   }
   if (over.length > 0) {
-    fx.io('enforce', { apply: [], remove: over, renewed: [], refused: [], places: [] });
+    const nothing = { apply: [], renewed: [], refused: [], places: [] };
+    fx.io('enforce', { ...nothing, remove: over, sinceMs: atMs });
   }
   fx.io('look', null);
   fx.after(state.config.tickMs, { kind: 'tick' }, 'tick');

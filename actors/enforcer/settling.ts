@@ -48,6 +48,9 @@ export const enforced = (
 ): void => {
   const { batch, outcomes } = message;
   const acks: Ack[] = [];
+  if (batch.apply.length > 0) {
+    fx.emit('heard_to_applied_seconds', (atMs - batch.sinceMs) / MS_PER_S);
+  }
   for (const [k, entry] of batch.apply.entries()) {
     acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
   }
@@ -156,5 +159,5 @@ export const giveWay = (state: State, fx: Fx, atMs: number): void => {
     refused.push({ policyId: entry.id, ...why, ruleHash: entry.ruleHash });
   }
   if (remove.length === 0) return;
-  fx.io('enforce', { apply: [], remove, renewed: [], refused, places: [] });
+  fx.io('enforce', { apply: [], remove, renewed: [], refused, places: [], sinceMs: atMs });
 };

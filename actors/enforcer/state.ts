@@ -24,6 +24,8 @@ export type Batch = {
   readonly renewed: readonly Entry[];
   readonly refused: readonly Refusal[];
   readonly places: readonly Place[];
+  /** When the agent heard of it, Unix ms. */
+  readonly sinceMs: number;
 };
 
 export type Self =
