@@ -5,20 +5,15 @@
  *
  *   node bench/wednesday.ts [-o json]
  *
- * An incident counts for a class when one of its ends took part in flows of that class and its time lies within
- * theirs; for none of them, it is a false alert.
+ * An anomaly counts for a class when one of its ends took part in flows of that class and what it saw last lies within
+ * their time; where it counts for none, it is a false alert. One attacker on one target is one incident that grows: its
+ * further anomalies count, too, each for the class of its own time.
  */
 import { parseArgs } from 'node:util';
 import type { AnomalyPayload } from '#proto/anomaly-payload.ts';
 import { hex } from '#proto/bytes.ts';
 import { parseIp } from '#proto/ip.ts';
-import {
-  discrepancies,
-  incidentsOf,
-  runSource,
-  type SourceRun,
-  warningsOf,
-} from '#test/kit/capture-run.ts';
+import { discrepancies, runSource, type SourceRun, warningsOf } from '#test/kit/capture-run.ts';
 import { dataDir, flows, hasData } from '#test/kit/data.ts';
 import { batchesOf } from './detection/batches.ts';
 import { BENIGN, HELD_OUT, modelWithout, type Presence, presences } from './detection/flows.ts';
@@ -30,7 +25,7 @@ const RUN_S = 120;
 type Row = {
   readonly model: string;
   readonly label: string;
-  readonly incidents: readonly AnomalyPayload[];
+  readonly anomalies: readonly AnomalyPayload[];
 };
 type ModelRun = {
   readonly model: string;
@@ -39,20 +34,15 @@ type ModelRun = {
 };
 
 const classesOf = (
-  { src_ip, dst_ip, first_seen_ms, last_seen_ms }: AnomalyPayload,
+  { src_ip, dst_ip, last_seen_ms }: AnomalyPayload,
   byLabel: ReadonlyMap<string, Presence>,
 ): readonly string[] => {
   const ends = [src_ip, dst_ip].flatMap((text) => parseIp(text) ?? []).map(hex);
   return [...byLabel.keys()].filter((label) => {
-    const presence = byLabel.get(label)!;
+    const times = ends.flatMap((end) => byLabel.get(label)?.get(end) ?? []);
     return (
       label !== BENIGN &&
-      ends.some((end) => {
-        const within = presence.get(end);
-        return (
-          within !== undefined && first_seen_ms <= within.toMs && last_seen_ms >= within.fromMs
-        );
-      })
+      times.some(({ fromMs, toMs }) => last_seen_ms >= fromMs && last_seen_ms <= toMs)
     );
   });
 };
@@ -62,15 +52,17 @@ const rowsOf = (
   byLabel: ReadonlyMap<string, Presence>,
 ): readonly Row[] => {
   const labels = [...byLabel.keys()].filter((label) => label !== BENIGN).sort();
-  const committed = incidentsOf(run);
-  const found = committed.map((incident) => ({ incident, classes: classesOf(incident, byLabel) }));
+  const found = run.fates.committed.flatMap((id) => {
+    const anomaly = run.payloads.get(id);
+    return anomaly === undefined ? [] : [{ anomaly, classes: classesOf(anomaly, byLabel) }];
+  });
   const rows = labels.map((label) => ({
     model,
     label,
-    incidents: found.flatMap((one) => (one.classes.includes(label) ? [one.incident] : [])),
+    anomalies: found.flatMap((one) => (one.classes.includes(label) ? [one.anomaly] : [])),
   }));
-  const none = found.flatMap((one) => (one.classes.length === 0 ? [one.incident] : []));
-  return [...rows, { model, label: 'none of them', incidents: none }];
+  const none = found.flatMap((one) => (one.classes.length === 0 ? [one.anomaly] : []));
+  return [...rows, { model, label: 'none of them', anomalies: none }];
 };
 
 const described = ({ type, src_ip, dst_ip, confidence, engines }: AnomalyPayload): string => {
@@ -80,12 +72,13 @@ const described = ({ type, src_ip, dst_ip, confidence, engines }: AnomalyPayload
 
 const classTable = (rows: readonly Row[]): string =>
   markdown(
-    ['model', 'class', 'incidents', 'the first of them'],
-    rows.map(({ model, label, incidents }) => {
-      const [first] = incidents;
+    ['model', 'class', 'anomalies', 'new incidents', 'the first of them'],
+    rows.map(({ model, label, anomalies }) => {
+      const [first] = anomalies;
+      const begun = anomalies.filter(({ previous }) => previous === '').length;
       const isUnseen = HELD_OUT.some((one) => one === label && modelWithout(one) === model);
       const text = first === undefined ? '-' : described(first);
-      return [model, isUnseen ? `**${label}** (unseen)` : label, incidents.length, text];
+      return [model, isUnseen ? `**${label}** (unseen)` : label, anomalies.length, begun, text];
     }),
   );
 
@@ -128,8 +121,8 @@ const main = async (): Promise<void> => {
   const rows = runs.flatMap((one) => rowsOf(one, byLabel));
   if (values.o === 'json') console.log(JSON.stringify({ at: provenance(), rows }));
   else console.log([provenance(), classTable(rows), runTable(runs)].join('\n\n'));
-  const isMissed = ({ model, label, incidents }: Row): boolean =>
-    incidents.length === 0 && HELD_OUT.some((one) => one === label && modelWithout(one) === model);
+  const isMissed = ({ model, label, anomalies }: Row): boolean =>
+    anomalies.length === 0 && HELD_OUT.some((one) => one === label && modelWithout(one) === model);
   if (rows.some(isMissed) || runs.some(({ faults }) => faults.length > 0)) process.exitCode = 1;
 };
 

@@ -14,14 +14,15 @@ export const config = z.strictObject({
     .int()
     .min(1)
     .max(60_000)
-    .default(2_000)
+    .default(4_000)
     .describe('A batch that is not scored by then is answered with an abstention, ms, 1..60,000'),
+  // The end of a capture hands out the whole flow table at once: 66 batches of 1,000 flows.
   inFlightMax: z
     .int()
     .min(1)
-    .max(64)
-    .default(8)
-    .describe('Batches that may wait for their scores; further ones get an abstention, 1..64'),
+    .max(1_024)
+    .default(128)
+    .describe('Batches that may wait for their scores; further ones get an abstention, 1..1,024'),
 });
 
 export type MlConfig = z.output<typeof config>;

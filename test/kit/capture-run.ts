@@ -118,11 +118,14 @@ const rootProblems = ({ report, fates }: SourceRun): string[] => {
   return problems;
 };
 
-/** Lines of the log that a user would ask about. */
+/** Lines of the log that a user would ask about, with what they tell beside. */
 export const warningsOf = ({ log }: SourceRun): readonly string[] =>
   log
     .filter(({ level }) => level !== 'info' && level !== 'debug')
-    .map(({ level, actor, msg }) => `${level} ${actor}: ${msg}`);
+    .map(({ level, actor, msg, time: _, node: __, ...fields }) => {
+      const beside = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
+      return `${level} ${actor}: ${msg}${beside}`;
+    });
 
 /** What does not add up between the topic, the dead letters, the chains and the acks; [] when all does. */
 export const discrepancies = (run: SourceRun): string[] => {

@@ -1,11 +1,20 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
+import { config as featuresConfig } from '#actors/features/config.ts';
 import { config } from '#actors/ml/config.ts';
 import { type Commands, core, type Self } from '#actors/ml/core.ts';
 import { parseManifest } from '#actors/ml/manifest.ts';
 import { OWN_MODELS } from '#actors/ml/session.ts';
-import { bytesOf, F, FEATURE_COUNT, FLOW, floatsOf, recordsOf } from '#proto/flow-batch.ts';
+import {
+  BATCH_MAX,
+  bytesOf,
+  F,
+  FEATURE_COUNT,
+  FLOW,
+  floatsOf,
+  recordsOf,
+} from '#proto/flow-batch.ts';
 import { scoreAt, THREAT_COUNT, THREATS } from '#proto/threats.ts';
 import { type Recorded, recorder } from '#runtime/recorder.ts';
 
@@ -149,6 +158,14 @@ test('more batches than may wait are answered with abstentions, the model is not
     { seq: 2, abstained: false },
     { seq: 3, abstained: true },
   ]);
+});
+
+test('a whole flow table at once, as at the end of a capture, is scored to the last batch', () => {
+  const { flowsMax } = featuresConfig.parse({});
+  const batches = Math.ceil(flowsMax / BATCH_MAX);
+  const one = opened();
+  for (let seq = 1; seq <= batches; seq += 1) one.step(batch(seq, [{}]));
+  expect(runs(one.fx.take())).toHaveLength(batches);
 });
 
 test('a new epoch forgets what waits, and batches of an older one are not looked at', () => {
