@@ -7,6 +7,8 @@ import { cellsOf, LINE_BYTES_MAX } from './cells.ts';
 import { type Columns, columnsOf } from './columns.ts';
 import { type LabelTable, type RowBatch, rowWriter } from './rows.ts';
 
+export type { LabelTable, RowBatch } from './rows.ts';
+
 export type RowCounts = { rows: number; malformed: number };
 export type FlowReader = {
   readonly counts: RowCounts;
