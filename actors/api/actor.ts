@@ -15,10 +15,11 @@ export default defineActor({
   config,
   core: createCore(crypto),
   sends: (settings) => [
-    at(executor, settings.from),
-    ...branchesOf(settings).map((branch) => at(replica, branch)),
-    feedback,
-    enforcer,
+    ...(settings.shows.includes('chain')
+      ? [at(executor, settings.from), ...branchesOf(settings).map((branch) => at(replica, branch))]
+      : []),
+    ...(settings.shows.includes('feedback') ? [feedback] : []),
+    ...(settings.shows.includes('enforcement') ? [enforcer] : []),
   ],
   io,
 });

@@ -9,7 +9,17 @@ import type { RequestOf } from './request.ts';
 
 export const executorOf = ({ config }: Context): string => `the executor of ${config.from}`;
 
-export const composeReady = ({ head }: Answers, c: Context): Outcome => {
+/** A node without a chain is ready when what it has instead answers. Never a question of the quorum. */
+const composeReadyWithout = ({ feedback, enforcement }: Answers, c: Context): Outcome => {
+  const part = c.config.shows.includes('feedback') ? 'feedback' : 'enforcement';
+  const answer = part === 'feedback' ? feedback : enforcement;
+  if (answer === undefined) return want({ part });
+  return answer.ok ? give({ ready: true, height: null }) : silent(part, answer.error, c);
+};
+
+export const composeReady = (have: Answers, c: Context): Outcome => {
+  if (!c.config.shows.includes('chain')) return composeReadyWithout(have, c);
+  const { head } = have;
   if (head === undefined) return want({ part: 'head' });
   return head.ok
     ? give({ ready: true, height: head.value.height })

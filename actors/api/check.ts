@@ -14,7 +14,7 @@ const unknownBranch = (name: string, known: readonly string[], what: string): st
     : `no branch ${name} with ${what}; there are ${known.join(', ')}`;
 
 const problemsOf = (topology: TopologyView, path: string, settings: ApiConfig) => {
-  const { host, from, validators } = settings;
+  const { host, from, validators, shows } = settings;
   const exposed = isLoopback(host)
     ? undefined
     : `the API has no authentication yet and listens on loopback only: use 127.0.0.1, ::1 or localhost, not ${host}`;
@@ -26,7 +26,8 @@ const problemsOf = (topology: TopologyView, path: string, settings: ApiConfig) =
       (name, k) => [`validators.${k}`, unknownBranch(name, replicas, 'a replica')] as const,
     ),
   ];
-  return found.flatMap(([setting, message]) =>
+  const known = shows.includes('chain') ? found : found.slice(0, 1);
+  return known.flatMap(([setting, message]) =>
     message === undefined ? [] : [{ path: `${path}.config.${setting}`, message }],
   );
 };

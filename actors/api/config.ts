@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** What an API may have to show: a node runs all of it, or a part. */
+export const PARTS = ['chain', 'feedback', 'enforcement'] as const;
+
 export const config = z.strictObject({
   host: z
     .string()
@@ -7,6 +10,11 @@ export const config = z.strictObject({
     .default('127.0.0.1')
     .describe('Address to listen on: loopback only, as long as the API has no authentication'),
   port: z.int().min(0).max(65_535).default(9441).describe('TCP port; 0 takes a free one'),
+  shows: z
+    .array(z.enum(PARTS))
+    .min(1)
+    .default([...PARTS])
+    .describe('What runs on this node; a question to anything else gets 503 at once'),
   from: z
     .string()
     .min(1)

@@ -3,8 +3,8 @@
  * but the requests in hand, whose number the HTTP side bounds.
  */
 import type { Crypto } from '#proto/crypto.ts';
-import { unreachable } from '#proto/result.ts';
-import { type Answered, at, type Core, type Effects } from '#runtime/actor.ts';
+import { err, type Result, unreachable } from '#proto/result.ts';
+import { type Answered, type AskFailure, at, type Core, type Effects } from '#runtime/actor.ts';
 import { enforcer } from '../enforcer/protocol.ts';
 import { executor } from '../executor/protocol.ts';
 import { feedback } from '../feedback/protocol.ts';
@@ -68,7 +68,29 @@ const OVERVIEW_ANSWER_MS = 500;
 const deadlineOf = ({ kind }: Request, { answerMs }: ApiConfig): number =>
   kind === 'overview' ? Math.min(answerMs, OVERVIEW_ANSWER_MS) : answerMs;
 
+/** Of what part of a node an actor is that answers this. */
+const PART_OF: { readonly [P in Want['part']]: ApiConfig['shows'][number] } = {
+  head: 'chain',
+  read: 'chain',
+  state: 'chain',
+  status: 'chain',
+  anomalies: 'feedback',
+  anomaly: 'feedback',
+  feedback: 'feedback',
+  policies: 'enforcement',
+  enforcement: 'enforcement',
+};
+
+/** The answer of an actor that this node is not meant to have: at once, and nothing is sent into the void. */
+const absent = (id: number, want: Want): Self => {
+  const result: Result<never, AskFailure> = err('no-such-actor');
+  if (want.part === 'state') return { kind: 'state', id, key: want.key, result };
+  if (want.part === 'status') return { kind: 'status', id, validator: want.validator, result };
+  return { kind: want.part, id, result };
+};
+
 const ask = ({ config }: State, id: number, want: Want, ms: number, fx: Fx): void => {
+  if (!config.shows.includes(PART_OF[want.part])) return fx.after(0, absent(id, want));
   const chain = at(executor, config.from);
   switch (want.part) {
     case 'head':

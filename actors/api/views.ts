@@ -11,7 +11,8 @@ import type { Stage } from '#runtime/snapshot.ts';
 export type Cbor = { readonly encoding: 'cbor'; readonly base64: string };
 
 export type HealthView = { readonly status: 'ok'; readonly node: string };
-export type ReadyView = { readonly ready: true; readonly height: number };
+/** `height` is null on a node without a chain. */
+export type ReadyView = { readonly ready: true; readonly height: number | null };
 
 /** A committed block in a list. */
 export type BlockSummary = {

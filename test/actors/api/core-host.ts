@@ -36,7 +36,11 @@ export const hostOf = (answering: Answering, settings: object = {}) => {
     for (const one of fx.take()) {
       if (one.effect === 'io')
         answers.push((one as Recorded & { argument: Commands['respond'] }).argument.answer);
-      if (one.effect !== 'ask') continue;
+      if (one.effect === 'after') core.step(state, one.message as Self, fx, AT_MS);
+      if (one.effect !== 'ask') {
+        settle();
+        continue;
+      }
       const question = one as unknown as Asked & { readonly resume: object };
       asked.push(question);
       core.step(state, { ...question.resume, result: resultOf(question) } as Self, fx, AT_MS);

@@ -339,6 +339,25 @@ test('every ask has the configured deadline', () => {
   );
 });
 
+test('a node without a chain is ready by what it has, and asks nobody whom it does not have', () => {
+  const summary = () => ({ json: json({}) });
+  const detector = hostOf({ 'feedback.summary': summary }, { shows: ['feedback'] });
+  expect(detector.view({ kind: 'ready' })).toEqual({ ready: true, height: null });
+  const agent = hostOf({ 'enforcer.summary': summary }, { shows: ['enforcement'] });
+  expect(agent.view({ kind: 'ready' })).toEqual({ ready: true, height: null });
+  agent.asked();
+  expect(agent.problem({ kind: 'latestBlock' })).toMatchObject({
+    status: 503,
+    detail: 'the executor of v1 does not run on this node',
+  });
+  expect(agent.problem({ kind: 'validators' }).status).toBe(503);
+  expect(agent.problem({ kind: 'consensus' }).status).toBe(503);
+  expect(agent.asked()).toEqual([]);
+  expect(hostOf({}, { shows: ['enforcement'] }).problem({ kind: 'ready' })).toMatchObject({
+    detail: 'enforcement does not run on this node',
+  });
+});
+
 test('an answer that cannot be composed is 500 for that request and for no other', () => {
   const host = hostOf({
     'v1.executor.read': () => ({ blocks: new Uint8Array([1, 2, 3]), head: 1 }),
