@@ -1,6 +1,7 @@
 import { crypto } from '#native/crypto.ts';
 import { defineActor } from '#runtime/actor.ts';
 import { bus } from '#runtime/bus/protocol.ts';
+import { persistence } from '../persistence/protocol.ts';
 import { config } from './config.ts';
 import { createCore } from './core.ts';
 import { io } from './io.ts';
@@ -10,6 +11,6 @@ export default defineActor({
   self: feedback,
   config,
   core: createCore(crypto),
-  sends: [bus],
+  sends: ({ projectionWaitMs }) => (projectionWaitMs > 0 ? [bus, persistence] : [bus]),
   io,
 });

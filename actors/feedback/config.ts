@@ -29,6 +29,12 @@ export const config = z.strictObject({
     .min(1)
     .default(20)
     .describe('Below so many finished anomalies there is no acceptance rate'),
+  projectionWaitMs: z
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(MINUTE_MS)
+    .describe('So long the end of a finite run waits for SQL to have the chain; 0: not at all, ms'),
 });
 
 export type FeedbackConfig = z.output<typeof config>;

@@ -17,6 +17,8 @@ import {
   type Subscription,
   subscription,
 } from '#runtime/bus/subscription.ts';
+import type { persistence } from '../persistence/protocol.ts';
+import { completeIfSettled, onProjector } from './completion.ts';
 import type { FeedbackConfig } from './config.ts';
 import {
   type Changes,
@@ -28,7 +30,6 @@ import {
   takeChanges,
   touched,
   unacked,
-  unseenPolicies,
 } from './ledger.ts';
 import { type Anomaly, elapse } from './lifecycle.ts';
 import type { feedback } from './protocol.ts';
@@ -72,6 +73,7 @@ export type Self =
   | { readonly kind: 'save' }
   | { readonly kind: 'sweep' }
   | { readonly kind: 'ends'; readonly result: Answered<typeof bus, 'ends'> }
+  | { readonly kind: 'projector'; readonly result: Answered<typeof persistence, 'status'> }
   | {
       readonly kind: 'listed';
       readonly replyTo: ListQuestion['replyTo'];
@@ -118,6 +120,9 @@ export type State = {
   drained: boolean;
   complete: boolean;
   busCaughtUp: boolean;
+  /** Unix ms at which everything but SQL was settled; 0 before. */
+  settledAtMs: number;
+  asksProjector: boolean;
 };
 
 export type Fx = Effects<Self, Commands>;
@@ -191,7 +196,7 @@ const save = (state: State, fx: Fx): void => {
   fx.io('save', { changes: takeChanges(state.ledger), records });
 };
 
-const saved = (state: State, records: readonly Finished[], fx: Fx): void => {
+const saved = (state: State, records: readonly Finished[], fx: Fx, atMs: number): void => {
   const topics = new Set<HeardTopic>();
   for (const { topic, partition, offset } of records) {
     done(state.subs[topic], partition, offset);
@@ -202,7 +207,7 @@ const saved = (state: State, records: readonly Finished[], fx: Fx): void => {
   if (state.unsaved.length > 0) saveSoon(state, fx);
   // Those that the bound had stopped go on; the others have their question open already.
   for (const topic of HEARD) pollTopic(state, topic, fx);
-  completeIfSettled(state, fx);
+  completeIfSettled(state, fx, atMs);
 };
 
 /** Deadlines pass, settled blocks are forgotten, levels are shown. */
@@ -230,20 +235,12 @@ const sweep = (state: State, fx: Fx, atMs: number): void => {
   fx.after(pauseMs, { kind: 'sweep' }, 'sweep');
 };
 
-const completeIfSettled = (state: State, fx: Fx): void => {
-  const { ledger } = state;
-  if (!state.drained || state.complete || !state.busCaughtUp) return;
-  if (ledger.open.size > 0 || unacked(ledger) > 0 || unseenPolicies(ledger) > 0) return;
-  state.complete = true;
-  fx.signal({ kind: 'complete' });
-};
-
 /** The topic has been read to the end that it had after the last publish. */
-const onEnds = (state: State, result: Answered<typeof bus, 'ends'>, fx: Fx): void => {
+const onEnds = (state: State, result: Answered<typeof bus, 'ends'>, fx: Fx, atMs: number): void => {
   if (!result.ok) return;
   const { marks } = state.subs.anomalies;
   state.busCaughtUp = result.value.ends.every((end, part) => (marks[part] ?? 0) >= end);
-  completeIfSettled(state, fx);
+  completeIfSettled(state, fx, atMs);
 };
 
 const summary = (state: State, counts: { readonly [state: string]: number }): Uint8Array => {
@@ -281,13 +278,15 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'fetched':
       return fetched(state, message.topic, message.result, fx, atMs);
     case 'saved':
-      return saved(state, message.records, fx);
+      return saved(state, message.records, fx, atMs);
     case 'save':
       return save(state, fx);
     case 'sweep':
       return sweep(state, fx, atMs);
     case 'ends':
-      return onEnds(state, message.result, fx);
+      return onEnds(state, message.result, fx, atMs);
+    case 'projector':
+      return onProjector(state, message.result, fx, atMs);
     case 'list':
       return fx.io('list', message);
     case 'listed':
@@ -322,6 +321,8 @@ export const createCore = (crypto: Crypto): Core<FeedbackConfig, State, Self, Co
     drained: false,
     complete: false,
     busCaughtUp: false,
+    settledAtMs: 0,
+    asksProjector: false,
   }),
   start: (_state, fx) => fx.io('open', null),
   step,

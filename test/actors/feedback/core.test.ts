@@ -4,11 +4,12 @@ import { type Commands, createCore, type HeardTopic, type Self } from '#actors/f
 import { crypto, keyPairFromSeed } from '#native/crypto.ts';
 import { hex, utf8 } from '#proto/bytes.ts';
 import { defaultNeverBlock, defaultParameters, type Genesis } from '#proto/genesis.ts';
+import { err, ok } from '#proto/result.ts';
 import { messageId, signingBytes } from '#proto/wire/ai-signature.ts';
 import { encodeAnomaly } from '#proto/wire/anomaly.ts';
 import { signControl } from '#proto/wire/control.ts';
 import { encodeRecords } from '#runtime/bus/record.ts';
-import { recorder } from '#runtime/recorder.ts';
+import { type Recorded, recorder } from '#runtime/recorder.ts';
 
 const key = (n: number) => keyPairFromSeed(new Uint8Array(32).fill(n));
 const validators = [1, 2, 3, 4].map(key);
@@ -181,11 +182,13 @@ test('words of strangers and altered words count for nothing', () => {
   expect(stateOf()).toBe('PUBLISHED');
 });
 
-test('a finite run is complete when everything that it caused is settled, and not before', () => {
-  const complete = (): boolean =>
-    fx
-      .take()
-      .some((e) => e.effect === 'signal' && (e.event as { kind: string }).kind === 'complete');
+const completes = (log: readonly Recorded[]): boolean =>
+  log.some((e) => e.effect === 'signal' && (e.event as { kind: string }).kind === 'complete');
+const projector = (result: Extract<Self, { kind: 'projector' }>['result'], atMs: number): void =>
+  core.step(state, { kind: 'projector', result }, fx, atMs);
+
+test('a finite run is complete when everything that it caused is settled and in SQL, and not before', () => {
+  const complete = (): boolean => completes(fx.take());
   const ends = { ok: true as const, value: { ends: [1], committed: [1] } };
   arrive('anomalies', anomaly());
   core.step(state, { kind: 'drained', published: 1 }, fx, 12);
@@ -243,7 +246,34 @@ test('a finite run is complete when everything that it caused is settled, and no
     enforcer.sign,
   );
   arrive('policyAcks', ack);
+  expect(complete()).toBe(false);
+  projector(ok({ height: 0, lag: 1, connected: true }), 20);
+  expect(complete()).toBe(false);
+  projector(ok({ height: 1, lag: 0, connected: true }), 30);
   expect(complete()).toBe(true);
+});
+
+/** The state of a run that has caused nothing, and in which one block was committed. */
+const settled = (): void => {
+  arrive('commits', commit(0, 0), commit(1, 0));
+  core.step(state, { kind: 'drained', published: 0 }, fx, 12);
+  core.step(state, { kind: 'ends', result: ok({ ends: [0], committed: [0] }) }, fx, 13);
+};
+
+test('a node without a projector does not wait for SQL', () => {
+  settled();
+  projector(err('no-such-actor'), 20);
+  expect(completes(fx.take())).toBe(true);
+});
+
+test('a run does not wait for SQL for ever, and says so', () => {
+  settled();
+  projector(err('timeout'), 59_000);
+  expect(completes(fx.take())).toBe(false);
+  projector(err('timeout'), 61_000);
+  const said = fx.take();
+  expect(completes(said)).toBe(true);
+  expect(JSON.stringify(said)).toContain('before SQL has all of the chain');
 });
 
 test('an anomaly that nobody answers times out after five minutes', () => {
