@@ -28,9 +28,16 @@ describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and
     world = await scene([PORT]);
   });
   afterAll(() => world?.remove());
-  const begin = (on = genesis) => {
+  const begin = (on = genesis, settings = {}) => {
     const keyFile = path.join(folder.path, 'agent.pem');
-    return agentIn({ dataDir: folder.path, genesis: on, keyFile, netns: world.victim.name, now });
+    return agentIn({
+      dataDir: folder.path,
+      genesis: on,
+      keyFile,
+      netns: world.victim.name,
+      now,
+      settings,
+    });
   };
   beforeEach(async () => {
     folder = temporaryFolder();
@@ -93,6 +100,17 @@ describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and
     expect(await heard()).toBe(0);
     expect(agent.acks()).toEqual(['applied', 'applied']);
     expect(new Set(agent.ackIds).size).toBe(agent.ackIds.length);
+  });
+
+  test('with the kill switch on, a restart takes away what was in force', async () => {
+    await agent.receive(updateOf(policy));
+    expect(await heard()).toBe(0);
+    const switched = await begin(genesis, { killSwitch: true });
+    expect(switched.acks()).toEqual(['failed kill-switch']);
+    await switched.receive(updateOf(second));
+    expect(switched.acks()).toEqual(['failed kill-switch']);
+    expect(await heard()).toBe(5);
+    await switched.close();
   });
 
   test('a policy that the firewall could not take is in force as soon as it can', async () => {
