@@ -266,14 +266,12 @@ test('a node without a projector does not wait for SQL', () => {
   expect(completes(fx.take())).toBe(true);
 });
 
-test('a run does not wait for SQL for ever, and says so', () => {
+test('a run does not wait for SQL for ever', () => {
   settled();
   projector(err('timeout'), 59_000);
   expect(completes(fx.take())).toBe(false);
   projector(err('timeout'), 61_000);
-  const said = fx.take();
-  expect(completes(said)).toBe(true);
-  expect(JSON.stringify(said)).toContain('before SQL has all of the chain');
+  expect(completes(fx.take())).toBe(true);
 });
 
 test('an anomaly that nobody answers times out after five minutes', () => {
