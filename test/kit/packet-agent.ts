@@ -21,6 +21,8 @@ export type PacketCommand =
       readonly to: string;
       readonly port: number;
       readonly timeoutMs: number;
+      /** Ends the connection with a reset, as a connect() scan does. */
+      readonly reset?: boolean;
     }
   /** Datagrams received from an address at a port since the last question. */
   | { readonly op: 'received'; readonly from: string; readonly port: number };
@@ -77,7 +79,8 @@ const connect = (command: Extract<PacketCommand, { op: 'tcp' }>): Promise<string
     const socket = net.connect({ host: to, port, localAddress: from });
     const finish = (outcome: string): void => {
       clearTimeout(timer);
-      socket.destroy();
+      if (command.reset && outcome === 'open') socket.resetAndDestroy();
+      else socket.destroy();
       resolve(outcome);
     };
     const timer = setTimeout(() => finish('timeout'), timeoutMs);

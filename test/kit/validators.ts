@@ -6,7 +6,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
-import { configHash, encodeGenesis } from '#proto/genesis.ts';
+import { configHash, encodeGenesis, type Genesis } from '#proto/genesis.ts';
 import type { NodeSettings } from '#runtime/actor.ts';
 import type { SupervisorSpec } from '#runtime/spec.ts';
 import { testGenesis } from './chain-genesis.ts';
@@ -18,7 +18,10 @@ export type ValidatorName = (typeof VALIDATORS)[number];
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** The key files and the genesis of `testGenesis`, as `genesis.create` would have left them. */
-export const prepareValidators = (dataDir: string): NodeSettings => {
+export const prepareValidators = (
+  dataDir: string,
+  parameters: Partial<Genesis['parameters']> = {},
+): NodeSettings => {
   const folder = join(dataDir, 'keys');
   mkdirSync(folder, { recursive: true });
   const seeds = { v1: 1, v2: 2, v3: 3, v4: 4, detector: 11, operator: 12, enforcer: 13 };
@@ -28,7 +31,7 @@ export const prepareValidators = (dataDir: string): NodeSettings => {
     const text = pem.export({ format: 'pem', type: 'pkcs8' });
     writeFileSync(join(folder, `${name}.pem`), text, { mode: 0o600 });
   }
-  const genesis = testGenesis();
+  const genesis = testGenesis(parameters);
   const file = join(dataDir, 'genesis.json');
   writeFileSync(file, encodeGenesis(genesis));
   const sha256 = hex(configHash(genesis, crypto));
