@@ -22,6 +22,7 @@ import { openWatch } from './watch.ts';
 const OPEN_MS = 15_000;
 /** Consumers ask with two seconds to spare. */
 const ANSWER_MS = 1500;
+const AGAIN_MS = 50;
 const PREPARE_AGAIN_MS = 1000;
 
 /** Looks for the topics until they are there; the first try decides what cannot be mended by waiting. */
@@ -85,18 +86,22 @@ export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
     }
     return begin;
   };
-  const fetch = async (
-    topic: string,
-    group: string,
-    positions: readonly number[],
-    recordsMax: number,
-  ): Promise<FetchOutcome> => {
+  /** A leader or coordinator that has just changed is asked again, for as long as there is time to answer. */
+  const answered = async <T>(topic: string, ask: (leftMs: number) => Promise<T>): Promise<T> => {
     const untilMs = settings.now() + ANSWER_MS;
-    const from = await within(ANSWER_MS, brokers, beginAt(topic, group, positions));
-    const page = await reader.fetch(topic, group, from, recordsMax, untilMs - settings.now());
-    health.worked(CONNECTION);
-    health.worked(topic);
-    return { outcome: 'ok', ...page };
+    for (;;) {
+      const leftMs = Math.max(1, untilMs - settings.now());
+      try {
+        const answer = await within(leftMs, brokers, ask(leftMs));
+        health.worked(CONNECTION);
+        health.worked(topic);
+        return answer;
+      } catch (error) {
+        failed(topic, error);
+        if (closed || kafkaTypeOf(error) === '' || settings.now() + AGAIN_MS > untilMs) throw error;
+        await pause(AGAIN_MS);
+      }
+    }
   };
   return {
     publish: producer.publish,
@@ -104,10 +109,12 @@ export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
       if (!settings.topics.includes(topic)) return { outcome: 'unknown-topic' };
       watch.add(topic);
       try {
-        return await fetch(topic, group, positions, recordsMax);
-      } catch (error) {
-        failed(topic, error);
-        return { outcome: 'unavailable' };
+        return await answered(topic, async (leftMs): Promise<FetchOutcome> => {
+          const from = await beginAt(topic, group, positions);
+          return { outcome: 'ok', ...(await reader.fetch(topic, group, from, recordsMax, leftMs)) };
+        });
+      } catch {
+        return { outcome: 'unavailable' }; // it has been said why
       }
     },
     commit: async (topic, group, positions) => {
@@ -115,14 +122,10 @@ export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
     },
     ends: async (topic, group) => {
       if (!settings.topics.includes(topic)) return { ends: [], committed: [] };
-      const work = Promise.all([offsetsOf(link, topic, LATEST), marks.begin(topic, group)]);
-      try {
-        const [ends, committed] = await within(ANSWER_MS, brokers, work);
-        return { ends, committed };
-      } catch (error) {
-        failed(topic, error);
-        throw error;
-      }
+      const [ends, committed] = await answered(topic, () =>
+        Promise.all([offsetsOf(link, topic, LATEST), marks.begin(topic, group)]),
+      );
+      return { ends, committed };
     },
     close: async () => {
       await producer.close();

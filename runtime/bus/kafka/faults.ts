@@ -101,7 +101,7 @@ const ofNetwork = ({ code, broker, message }: Clues): Fault | undefined => {
   if (/clos(?:ed|ing)|ECONNRESET|EPIPE|Not connected|hang up/i.test(`${message} ${code}`)) {
     return passing(
       `${broker} closed the connection`,
-      'wait for its restart; if it lasts, its listener may want TLS (tls) or a password (sasl)',
+      'wait for its restart; if it lasts, give tls and sasl as its listener wants them',
     );
   }
   return undefined;

@@ -205,12 +205,22 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
     readonly throttledUntil: number;
     readonly pending: readonly unknown[];
     checkPendingRequests(): void;
+    destroy(): void;
+    rejectAll(error: Error): void;
     scheduleCheckPendingRequests(): void;
   }
 }
 
 declare module 'kafkajs/src/network/connection.js' {
+  import type { Socket } from 'node:net';
+  import type RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
+
   export default class Connection {
+    socket: Socket | undefined;
+    authenticatedAt: unknown;
+    connectionStatus: 'connected' | 'disconnecting' | 'disconnected';
+    readonly requestQueue: RequestQueue;
     connect(): Promise<boolean>;
+    disconnect(): Promise<boolean>;
   }
 }

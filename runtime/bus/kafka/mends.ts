@@ -5,6 +5,8 @@
  *   here a timer is set only when something waits.
  * - Two requests that find a connection closed each opened a socket of their own; the spare one, closed by the broker
  *   when idle, took the good one with it. Here they share one attempt.
+ * - A disconnection waited, and then ended whatever socket the connection had by that time, a new one included. Here it
+ *   ends at once the socket that it was meant for.
  */
 import Connection from 'kafkajs/src/network/connection.js';
 import RequestQueue from 'kafkajs/src/network/requestQueue/index.js';
@@ -33,4 +35,18 @@ Connection.prototype.connect = function (): Promise<boolean> {
   const attempt = connectAlone.call(this).finally(() => attempts.delete(this));
   attempts.set(this, attempt);
   return attempt;
+};
+
+const CLOSED = 'Closed connection';
+
+Connection.prototype.disconnect = async function (): Promise<boolean> {
+  const { socket } = this;
+  this.authenticatedAt = null;
+  this.connectionStatus = 'disconnected';
+  this.requestQueue.destroy();
+  this.requestQueue.rejectAll(new Error(CLOSED));
+  // Whoever waits for an attempt hears of its end through the error; an open socket has nobody to tell.
+  if (socket?.connecting === true) socket.destroy(new Error(CLOSED));
+  else socket?.destroy();
+  return true;
 };
