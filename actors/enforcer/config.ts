@@ -64,8 +64,10 @@ export const config = z.strictObject({
   perMinuteMax: z
     .int()
     .min(1)
-    .default(600)
-    .describe('New policies a minute; beyond it they fail with too-many-a-minute'),
+    .default(1200)
+    .describe(
+      'New policies in any minute; beyond it they fail with too-many-a-minute. Twice what the chain allows in a minute of header time, two of which may meet here',
+    ),
   reconcileMs: z
     .int()
     .min(100)
