@@ -81,6 +81,11 @@ class Running {
   /** Messages that nobody will read: their receiver has ended for good. */
   private unreadCount = 0;
   private stopping: Promise<Stopped> | undefined;
+  /**
+   * What was under way to an actor that ends in the shutdown is no dead letter: what must not be lost is durable or read
+   * again by the next start.
+   */
+  private lettersAtStop: DeadLetters | undefined;
   private settle: (stopped: Stopped) => void = () => {};
   private readonly whenStopped: Promise<Stopped>;
 
@@ -162,6 +167,10 @@ class Running {
   }
 
   private deadLetters(): DeadLetters {
+    return this.lettersAtStop ?? this.countedLetters();
+  }
+
+  private countedLetters(): DeadLetters {
     return deadLettersOf(this.population, this.unreadCount, this.record.letters());
   }
 

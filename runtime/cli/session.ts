@@ -10,6 +10,9 @@ import { type LogLine, logLine } from './event-log.ts';
 
 const REDRAW_MS = 500;
 
+/** Why a node with a finite source ends by itself: its log says so. */
+export const SOURCE_ENDED = 'the source has ended, and all that it caused is acknowledged';
+
 export type SessionEnd =
   | { readonly why: 'signal'; readonly text: string }
   | { readonly why: 'time'; readonly text: string }
@@ -86,11 +89,10 @@ export const sessionEnd = (
   signals: Observable<string>,
   forMs: number | undefined,
 ): Promise<SessionEnd> => {
-  const finished = 'the source has ended, and all that it caused is acknowledged';
   const ends: Observable<SessionEnd>[] = [
     signals.pipe(map((name) => ({ why: 'signal', text: name }))),
     from(failed).pipe(map((text) => ({ why: 'failed', text }))),
-    complete.pipe(map(() => ({ why: 'complete', text: finished }))),
+    complete.pipe(map(() => ({ why: 'complete', text: SOURCE_ENDED }))),
   ];
   if (forMs !== undefined) {
     ends.push(timer(forMs).pipe(map(() => ({ why: 'time', text: `${forMs} ms are over` }))));

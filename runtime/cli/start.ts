@@ -4,6 +4,7 @@ import { err, ok, type Result } from '#proto/result.ts';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import { openLog } from '#runtime/log.ts';
 import { type Report, reportOf, reportTable } from '#runtime/report.ts';
+import type { Snapshot } from '#runtime/snapshot.ts';
 import { loadTopology, type Topology } from '#runtime/topology/load.ts';
 import { readArguments, readDuration } from './arguments.ts';
 import { type CliIo, type Command, EXIT, refuse } from './command.ts';
@@ -62,19 +63,20 @@ const isLive = (io: CliIo): boolean => !io.json && process.stdout.isTTY === true
 
 const displayFor = (wanted: Wanted, io: CliIo, launched: () => Launched | undefined): Display => {
   const { topology, file } = wanted;
+  const take = async (): Promise<Snapshot> => {
+    const running = launched();
+    if (running === undefined) throw new Error('not started yet');
+    return running.system.snapshot();
+  };
   if (!isLive(io)) {
     // With -o json standard output is one JSON document, so the log goes to standard error.
-    return logDisplay(openLog(topology.view.node.name, topology.logLevel, io.json ? 2 : 1));
+    return logDisplay(openLog(topology.view.node.name, topology.logLevel, io.json ? 2 : 1), take);
   }
   const startedAtMs = Date.now();
   return liveDisplay(
     process.stdout,
     () => viewHeader(topology.view, file, startedAtMs, launched()?.system.tree()),
-    async () => {
-      const running = launched();
-      if (running === undefined) throw new Error('not started yet');
-      return running.system.snapshot();
-    },
+    take,
   );
 };
 

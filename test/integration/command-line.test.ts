@@ -55,6 +55,7 @@ test('with -o json the report is the only thing on standard output', async () =>
   const done = await cybermesh(await startLine(...more), { node: anyNode, timeoutMs: 90_000 });
   const report = JSON.parse(done.stdout) as { stateRoots: Record<string, string> };
   expect(done.code).toBe(0);
+  expect(done.stderr).toMatch(/"flows":\d+.*"height":\d+.*"msg":"progress"/);
   expect(Object.keys(report)).toEqual([
     'stages',
     'consensus',
