@@ -1,14 +1,16 @@
 /** One run of a system, from its first message to its report: when it ends and what is shown meanwhile. */
 import { firstValueFrom, from, map, merge, type Observable, timer } from 'rxjs';
+import type { LogFields } from '#runtime/actor.ts';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import { openScreen, type Terminal } from '#runtime/live/screen.ts';
 import { statusLines, type ViewHeader } from '#runtime/live/status-view.ts';
 import { type Frame, frames, snapshots } from '#runtime/live/stream.ts';
 import type { Log } from '#runtime/log.ts';
-import type { Snapshot } from '#runtime/snapshot.ts';
+import { gaugeOf, restartsOf, type Snapshot, stagesOf } from '#runtime/snapshot.ts';
 import { type LogLine, logLine } from './event-log.ts';
 
 const REDRAW_MS = 500;
+const PROGRESS_MS = 10_000;
 
 /** Why a node with a finite source ends by itself: its log says so. */
 export const SOURCE_ENDED = 'the source has ended, and all that it caused is acknowledged';
@@ -28,12 +30,27 @@ export type Display = {
   readonly close: () => Promise<void>;
 };
 
-/** Log lines, one for each event that is severe enough. */
-export const logDisplay = (log: Log): Display => ({
-  say: ({ level, actor, text, fields }) => log.write(level, actor, text, fields),
-  stopping: (text) => log.write('info', 'runtime', `stopping: ${text}`),
-  close: async () => log.flush(),
+/** Where the run stands, for those who have no live view. */
+const progress = (now: Snapshot): LogFields => ({
+  ...stagesOf(now),
+  height: gaugeOf(now, 'replica', 'consensus_height'),
+  restarts: restartsOf(now.tree),
 });
+
+/** Log lines, one for each event that is severe enough, and one for the progress every ten seconds. */
+export const logDisplay = (log: Log, take: () => Promise<Snapshot>): Display => {
+  const told = snapshots(take, PROGRESS_MS).subscribe((now) =>
+    log.write('info', 'runtime', 'progress', progress(now)),
+  );
+  return {
+    say: ({ level, actor, text, fields }) => log.write(level, actor, text, fields),
+    stopping: (text) => log.write('info', 'runtime', `stopping: ${text}`),
+    close: async () => {
+      told.unsubscribe();
+      log.flush();
+    },
+  };
+};
 
 /** The live view; warnings and errors stay above it. */
 export const liveDisplay = (
