@@ -49,6 +49,7 @@ const REMEDIES: { readonly [code: string]: string } = {
   '3D000': 'the database does not exist: make it with createdb, or correct the URL',
   '3F000': 'this user has no schema for its tables: create one, or grant USAGE and CREATE on it',
   '42P01': 'the table does not exist: correct its name, or create it',
+  '42703': 'a column does not exist: correct its name',
   '42501': 'the user lacks a right: grant CREATE on the schema and all rights on its tables',
   '25006': 'the database is read-only: give the URL of the primary, or let it be written to',
   '53100': 'the disk of the server is full: make room',

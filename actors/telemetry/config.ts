@@ -41,6 +41,45 @@ const synthetic = z
   })
   .describe('Made-up traffic without end, for a machine that has none');
 
+const postgres = z
+  .strictObject({
+    kind: z.literal('postgres'),
+    url: z
+      .string()
+      .regex(/^postgres(ql)?:\/\//, 'expected postgres://user@host/database')
+      .describe('Server that holds the table; PostgreSQL or CockroachDB'),
+    passwordFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('File whose first line is the password of the URL; else PGPASSWORD counts'),
+    table: z
+      .string()
+      .regex(/^([A-Za-z_][\w$]*\.)?[A-Za-z_][\w$]*$/, 'expected table or schema.table')
+      .describe('Table of flows with the columns of CICFlowMeter; a schema before a dot'),
+    key: z
+      .string()
+      .regex(/^[A-Za-z_][\w$]*$/, 'expected the name of a column')
+      .default('id')
+      .describe('Unique column in whose order rows are read and must appear: no later row below'),
+    batch: z.int().min(1).max(10_000).default(1_000).describe('Rows of one query, 1..10,000'),
+    segmentRows: z
+      .int()
+      .min(1_000)
+      .max(100_000_000)
+      .default(250_000)
+      .describe('Rows after which the position is durable; a restart reads again from there'),
+    pollMs: z
+      .int()
+      .min(0)
+      .max(3_600_000)
+      .default(5_000)
+      .describe('New rows are looked for so often, ms; 0: the end of the table ends the source'),
+  })
+  .describe(
+    'A table of flow records in a PostgreSQL database, read by its key; it goes on behind it',
+  );
+
 const live = z
   .strictObject({
     kind: z.literal('live'),
@@ -59,7 +98,7 @@ const live = z
 
 export const config = z.strictObject({
   source: z
-    .discriminatedUnion('kind', [synthetic, pcap, flows, live, none])
+    .discriminatedUnion('kind', [synthetic, pcap, flows, postgres, live, none])
     .prefault({ kind: 'synthetic' })
     .describe('Where packets or flows come from'),
   batchMax: z.int().min(1).max(1_000).default(1_000).describe('Most packets or flows in a batch'),
@@ -93,3 +132,4 @@ export type TelemetryConfig = z.output<typeof config>;
 export type SourceConfig = TelemetryConfig['source'];
 export type LiveConfig = Extract<SourceConfig, { kind: 'live' }>;
 export type SyntheticConfig = Extract<SourceConfig, { kind: 'synthetic' }>;
+export type PostgresConfig = Extract<SourceConfig, { kind: 'postgres' }>;

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { placeOf } from '#native/postgres.ts';
 import { openStore } from '#native/store.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { SourceConfig, TelemetryConfig } from './config.ts';
@@ -7,8 +8,9 @@ import { isPacked, type SourceFile } from './files.ts';
 import type { LabelTable } from './flows/reader.ts';
 import { type FileSource, usableFiles } from './inspect.ts';
 import { liveReading } from './live.ts';
-import { afterFile, nextPosition, type Position, parsePosition } from './position.ts';
-import { fileReading, noReading, type Reading, syntheticReading } from './reading.ts';
+import { afterFile, afterSegment, nextPosition, type Position, parsePosition } from './position.ts';
+import { fileReading, noReading, type Reading, type Step, syntheticReading } from './reading.ts';
+import { tableReading } from './table/reading.ts';
 
 const MIGRATIONS = ['CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT)'];
 
@@ -26,18 +28,21 @@ const positionStore = (dataDir: string) => {
   };
 };
 
-const nameOf = (source: SourceConfig): string =>
-  source.kind === 'pcap' || source.kind === 'flows'
-    ? `${source.kind}:${path.resolve(source.path)}`
-    : source.kind;
+const isOfFiles = (source: SourceConfig): source is FileSource =>
+  source.kind === 'pcap' || source.kind === 'flows';
 
-/** What an epoch reads, for evidence and for those who watch: no folders. */
-const captureOf = (source: SourceConfig, file: SourceFile | undefined): string =>
-  source.kind === 'live'
-    ? `live:${source.interface}`
-    : file === undefined
-      ? source.kind
-      : `${source.kind}:${file.name}`;
+const nameOf = (source: SourceConfig): string => {
+  if (isOfFiles(source)) return `${source.kind}:${path.resolve(source.path)}`;
+  if (source.kind !== 'postgres') return source.kind;
+  return `postgres:${placeOf(source.url)} ${source.table} ${source.key}`;
+};
+
+/** What an epoch reads, for evidence and for those who watch: no folders, no hosts. */
+const captureOf = (source: SourceConfig, file: SourceFile | undefined): string => {
+  if (source.kind === 'live') return `live:${source.interface}`;
+  if (source.kind === 'postgres') return `postgres:${source.table}`;
+  return file === undefined ? source.kind : `${source.kind}:${file.name}`;
+};
 
 const filesOf = (source: FileSource, port: IoPort<Self>): readonly SourceFile[] => {
   const usable = usableFiles(source);
@@ -45,9 +50,6 @@ const filesOf = (source: FileSource, port: IoPort<Self>): readonly SourceFile[] 
   for (const skipped of usable.value.skipped) port.log('warn', `left out: ${skipped}`);
   return usable.value.files;
 };
-
-const isOfFiles = (source: SourceConfig): source is FileSource =>
-  source.kind === 'pcap' || source.kind === 'flows';
 
 export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
   const { source } = config;
@@ -57,11 +59,16 @@ export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
   const files = isOfFiles(source) ? filesOf(source, port) : [];
   let position: Position | undefined;
   let reading: Reading = noReading();
+  /** The newest step of this reading: at the end of a segment it says how far that went. */
+  let last: Step | undefined;
 
   const open = (at: Position): Reading => {
     if (source.kind === 'none' || at.complete) return noReading();
     if (source.kind === 'synthetic') return syntheticReading(source, config, () => port.now());
     if (source.kind === 'live') return liveReading(source, config, port);
+    if (source.kind === 'postgres') {
+      return tableReading(source, at.table ?? { rows: 0 }, config.batchMax, labels, port);
+    }
     const file = files[at.done.length];
     if (file === undefined) return noReading();
     port.log('info', 'reading', { file: file.path, epoch: at.epoch });
@@ -79,20 +86,26 @@ export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
         position = nextPosition(store.load(), nameOf(source), files, run);
         store.save(position);
         reading = open(position);
+        last = undefined;
         const { epoch, complete } = position;
         const capture = captureOf(source, files[position.done.length] ?? files.at(-1));
         deliver({ kind: 'began', epoch, capture, complete });
       },
       next: async ({ epoch }) => {
         const from = reading;
-        const { batch, fileEnd } = await from.next();
+        const step = await from.next();
         if (from !== reading) return;
-        const isLast = (position?.done.length ?? 0) + 1 >= files.length;
+        const { batch, fileEnd } = step;
+        last = step;
+        const isLast = step.end ?? (position?.done.length ?? 0) + 1 >= files.length;
         deliver({ kind: 'read', epoch, batch, fileEnd, end: fileEnd && isLast });
       },
       settle: ({ epoch }) => {
         if (position === undefined || position.epoch !== epoch) return;
-        position = afterFile(position, files);
+        position =
+          last?.mark === undefined
+            ? afterFile(position, files)
+            : afterSegment(position, last.mark, last.end ?? false);
         store.save(position);
         port.emit('files_settled', 1);
         deliver({ kind: 'settled', epoch, more: !position.complete });

@@ -1,7 +1,7 @@
 /**
  * How far a source of files has been read and everything that came of it is durable: whole files,
- * no less, because what the meter holds in the middle of a file is not on any disk. Pure; io.ts
- * keeps it.
+ * no less, because what the meter holds in the middle of a file is not on any disk; of a table, whole
+ * segments. Pure; io.ts keeps it.
  *
  * A file that was begun and not finished is read again from its start, under a new epoch. A source
  * that was read to its end begins anew with the next run of the process, and stays ended within the
@@ -12,12 +12,17 @@ import type { SourceFile } from './files.ts';
 
 const file = z.strictObject({ name: z.string(), bytes: z.number(), modifiedMs: z.number() });
 
+/** Of a table: the key of the last row that is behind us, as text, and how many rows that makes. */
+const mark = z.strictObject({ after: z.string().optional(), rows: z.int().min(0) });
+export type TableMark = { readonly after?: string | undefined; readonly rows: number };
+
 const schema = z.strictObject({
   /** Kind and absolute path. */
   source: z.string(),
   epoch: z.int().min(0),
   done: z.array(file),
   complete: z.boolean(),
+  table: mark.optional(),
   /** Which run of the process wrote this, see `isSameRun`. */
   run: z.strictObject({ pid: z.number(), startMs: z.number() }),
 });
@@ -54,9 +59,13 @@ export const nextPosition = (
   const epoch = (last?.epoch ?? 0) + 1;
   const fresh: Position = { source, epoch, done: [], complete: false, run };
   if (last === undefined || last.source !== source) return fresh;
+  const isNewRun = !isSameRun(last.run, run);
+  // A table grows: the next run goes on behind its last row.
+  if (last.table !== undefined) {
+    return { ...fresh, table: last.table, complete: last.complete && !isNewRun };
+  }
   const unchanged = last.done.every((done, index) => isSameFile(done, files[index]));
   if (!unchanged) return fresh;
-  const isNewRun = !isSameRun(last.run, run);
   if (last.complete && isNewRun) return fresh;
   const complete = last.complete && last.done.length === files.length;
   return { ...fresh, done: last.done, complete };
@@ -70,3 +79,10 @@ export const afterFile = (position: Position, files: readonly SourceFile[]): Pos
   const done = [...position.done, { name, bytes, modifiedMs }];
   return { ...position, done, complete: done.length === files.length };
 };
+
+/** The position behind a segment of a table; `end`: the table has no more. */
+export const afterSegment = (position: Position, table: TableMark, end: boolean): Position => ({
+  ...position,
+  table,
+  complete: end,
+});

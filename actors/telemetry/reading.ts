@@ -10,6 +10,7 @@ import type { SyntheticConfig, TelemetryConfig } from './config.ts';
 import type { SourceBatch } from './core.ts';
 import { type OpenFile, openBytes, type SourceFile } from './files.ts';
 import { flowReader, type LabelTable, type RowBatch } from './flows/reader.ts';
+import type { TableMark } from './position.ts';
 import { generator } from './synthetic/generator.ts';
 
 /** What a reading says on its way: counters and lines of the log. */
@@ -18,7 +19,13 @@ export type Reporter = {
   log(level: LogLevel, text: string, fields?: LogFields): void;
 };
 
-export type Step = { readonly batch: SourceBatch; readonly fileEnd: boolean };
+export type Step = {
+  readonly batch: SourceBatch;
+  readonly fileEnd: boolean;
+  /** Of a table: the last of all, and how far it has been read. */
+  readonly end?: boolean;
+  readonly mark?: TableMark;
+};
 
 export type Reading = {
   next(): Promise<Step>;
@@ -30,7 +37,8 @@ const SAMPLED_FIRST = 3;
 const SAMPLED_EVERY = 1_000;
 
 /** The first malformed ones of a file are in the log, and then every thousandth. */
-const isSampled = (count: number): boolean => count <= SAMPLED_FIRST || count % SAMPLED_EVERY === 0;
+export const isSampled = (count: number): boolean =>
+  count <= SAMPLED_FIRST || count % SAMPLED_EVERY === 0;
 
 const rowsBatch = (rows: RowBatch): SourceBatch => ({
   shape: 'rows',

@@ -1,0 +1,196 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { F, FEATURE_COUNT, FLOW } from '#proto/flow-batch.ts';
+import { fillFlowTable } from '#test/kit/flow-table.ts';
+import {
+  hasPostgres,
+  NEEDS_POSTGRES,
+  type PostgresServer,
+  postgresServer,
+} from '#test/kit/postgres.ts';
+import { ROOT } from '#test/kit/processes.ts';
+import { type ReadBatch, telemetryReader } from '#test/kit/telemetry-reader.ts';
+
+const ROWS = 200_000;
+const PROCESS = join(ROOT, 'test/kit/table-process.ts');
+let server: PostgresServer;
+let folder = '';
+
+const sourceOf = (table: string, settings: object = {}) => ({
+  ...{ kind: 'postgres', url: server.url, table, pollMs: 0, ...settings },
+});
+
+/** Numbers of the rows of a batch, from 1 in the order of the key. */
+const numbersOf = ({ batch }: ReadBatch): number[] => {
+  if (batch.shape !== 'rows') return [];
+  const view = new DataView(batch.columns.buffer, batch.columns.byteOffset);
+  return Array.from({ length: batch.count }, (_, row) => FLOW.get.originNumber(view, row));
+};
+
+/** Reads what there is; closes it. */
+const readAll = async (source: object, dataDir = folder) => {
+  const reader = await telemetryReader(dataDir, source);
+  const numbers: number[] = [];
+  await reader.read((batch) => {
+    for (const number of numbersOf(batch)) numbers.push(number);
+    return 'on';
+  });
+  await reader.adapter.close?.();
+  return { ...reader, numbers };
+};
+
+type Line = { from?: number; to?: number; sha?: string; settled?: boolean; end?: boolean };
+
+/** One run of a reading process, killed with kill -9 after so many batches (0: never). */
+const run = async (segmentRows: number, killAfter: number): Promise<readonly Line[]> => {
+  const args = [PROCESS, folder, server.url, 'flows', String(segmentRows)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const lines: Line[] = [];
+  let batches = 0;
+  for await (const text of createInterface({ input: child.stdout })) {
+    const line = JSON.parse(text) as Line;
+    lines.push(line);
+    if (line.sha !== undefined) batches += 1;
+    if (killAfter > 0 && batches >= killAfter) child.kill('SIGKILL');
+  }
+  return lines;
+};
+
+describe.skipIf(!hasPostgres)(`a table of flows ${NEEDS_POSTGRES}`, () => {
+  beforeAll(async () => {
+    server = await postgresServer();
+    await fillFlowTable(server, 'flows', ROWS);
+  }, 180_000);
+  afterAll(() => server.close());
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'cybermesh-table-'));
+  });
+
+  test('its rows come in the order of the key, with addresses, time and features', async () => {
+    const reader = await telemetryReader(folder, sourceOf('flows', { batch: 10 }));
+    let first: ReadBatch | undefined;
+    await reader.read((batch) => {
+      first = batch;
+      return 'stop';
+    });
+    await reader.adapter.close?.();
+    if (first?.batch.shape !== 'rows') throw new Error('no rows');
+    const { columns, vectors } = first.batch;
+    const view = new DataView(columns.buffer, columns.byteOffset);
+    expect(numbersOf(first).slice(0, 3)).toEqual([1, 2, 3]);
+    expect(FLOW.get.firstUs(view, 4)).toBe(Date.UTC(2026, 0, 1) * 1000 + 5000);
+    expect([...FLOW.address.source(view, 4)].slice(12)).toEqual([10, 1, 5, 5]);
+    expect([...FLOW.address.destination(view, 4)].slice(12)).toEqual([192, 0, 2, 9]);
+    const floats = new Float32Array(vectors.buffer, vectors.byteOffset);
+    expect(floats[4 * FEATURE_COUNT + F.src_port]).toBe((5 * 7919) % 65536);
+    expect(floats[4 * FEATURE_COUNT + F.flow_duration]).toBe((5 * 9) % 1009);
+  });
+
+  test('200,000 rows come once each, and the next run goes on behind them', async () => {
+    const source = sourceOf('flows', { segmentRows: 60_000 });
+    const { numbers, counters } = await readAll(source);
+    expect(numbers.length).toBe(ROWS);
+    expect(numbers.every((number, at) => number === at + 1)).toBe(true);
+    expect(counters.rows_malformed).toBeUndefined();
+    await server.execute('CREATE TABLE more AS SELECT * FROM flows WHERE id <= 1500');
+    await server.execute('ALTER TABLE more ADD PRIMARY KEY (id)');
+    const other = mkdtempSync(join(tmpdir(), 'cybermesh-table-'));
+    const small = sourceOf('more', { segmentRows: 1000 });
+    expect((await readAll(small, other)).numbers).toHaveLength(1500);
+    await fillFlowTable(server, 'more', 700, 1501);
+    // The position remembers the run that ended it: another process, here as another start time.
+    const again = await telemetryReader(other, small);
+    await again.adapter.commands.begin({});
+    expect(again.messages.shift()).toMatchObject({ kind: 'began', complete: true });
+    await again.adapter.close?.();
+  }, 120_000);
+
+  test('killed with kill -9 three times, it repeats byte for byte and skips nothing', async () => {
+    const runs: (readonly Line[])[] = [];
+    for (const killAfter of [33, 71, 20, 0]) runs.push(await run(30_000, killAfter));
+    expect(runs.at(-1)?.at(-1)).toMatchObject({ end: true });
+    const seen = new Map<number, { readonly to: number; readonly sha: string }>();
+    let repeated = 0;
+    for (const { from, to, sha } of runs.flat()) {
+      if (from === undefined || to === undefined || sha === undefined) continue;
+      const known = seen.get(from);
+      if (known !== undefined) {
+        repeated += 1;
+        expect([to, sha]).toEqual([known.to, known.sha]);
+      }
+      seen.set(from, { to, sha });
+    }
+    expect(repeated).toBeGreaterThan(0);
+    let next = 1;
+    for (const [from, { to }] of [...seen].sort(([a], [b]) => a - b)) {
+      expect(from).toBe(next);
+      next = to + 1;
+    }
+    expect(next).toBe(ROWS + 1);
+  }, 180_000);
+
+  test('a server killed in the middle is waited for, and no row is repeated or left out', async () => {
+    const reader = await telemetryReader(folder, sourceOf('flows', { segmentRows: 50_000 }));
+    const numbers: number[] = [];
+    let restarted: Promise<void> | undefined;
+    await reader.read((batch) => {
+      numbers.push(...numbersOf(batch));
+      if (numbers.length >= 20_000) restarted ??= server.kill().then(server.up);
+      return numbers.length >= 90_000 ? 'stop' : 'on';
+    });
+    await restarted;
+    await reader.adapter.close?.();
+    expect(numbers.every((number, at) => number === at + 1)).toBe(true);
+    expect(reader.log.join('\n')).toMatch(/cannot be read; it is tried again/);
+    expect(reader.log.join('\n')).toMatch(/is read again/);
+  }, 120_000);
+
+  test('rows that no vector can be made of are counted and skipped', async () => {
+    await server.execute('CREATE TABLE odd AS SELECT * FROM flows WHERE id <= 20');
+    await server.execute('ALTER TABLE odd ADD PRIMARY KEY (id)');
+    await server.execute("UPDATE odd SET flow_duration = 'NaN' WHERE id = 3");
+    await server.execute('UPDATE odd SET src_ip = NULL WHERE id = 20');
+    const { numbers, counters, log } = await readAll(sourceOf('odd', { batch: 7 }));
+    expect(numbers).toHaveLength(18);
+    expect(counters.rows_malformed).toBe(2);
+    expect(log.join('\n')).toMatch(/malformed row skipped .*"after":"3"/);
+  }, 30_000);
+
+  test('new rows are found behind the last one while the source is open', async () => {
+    await server.execute('CREATE TABLE fresh AS SELECT * FROM flows WHERE id <= 5');
+    await server.execute('ALTER TABLE fresh ADD PRIMARY KEY (id)');
+    const reader = await telemetryReader(folder, sourceOf('fresh', { pollMs: 50 }));
+    const numbers: number[] = [];
+    let added: Promise<void> | undefined;
+    await reader.read((batch) => {
+      numbers.push(...numbersOf(batch));
+      if (numbers.length >= 5) added ??= fillFlowTable(server, 'fresh', 3, 6);
+      return numbers.length >= 8 ? 'stop' : 'on';
+    });
+    await added;
+    await reader.adapter.close?.();
+    expect(numbers).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+  }, 30_000);
+
+  test.each([
+    ['missing', {}, /missing.* does not exist; the table does not exist/],
+    ['flows', { key: 'dst_port' }, /dst_port of flows is not unique by itself.*unique index/],
+    ['flows', { key: 'nothing' }, /not unique|a column does not exist/],
+    ['small', {}, /small is not a table of flows: 79 of 79 columns are missing/],
+    ['flows', { url: 'postgres://nobody@127.0.0.1:1/x' }, /start the server/],
+  ] as const)(
+    'what is wrong with %s %j is said, and it waits',
+    async (table, settings, expected) => {
+      await server.execute('CREATE TABLE IF NOT EXISTS small (id INT8 PRIMARY KEY)');
+      const reader = await telemetryReader(folder, sourceOf(table, settings));
+      await reader.adapter.commands.begin({});
+      void reader.adapter.commands.next({ epoch: 1 });
+      await expect.poll(() => reader.log.join('\n')).toMatch(expected);
+      await reader.adapter.close?.();
+    },
+  );
+});

@@ -1,0 +1,36 @@
+/** A table of made-up flows in a PostgreSQL database, filled by the server itself. */
+import { FEATURE_NAMES } from '#proto/flow-batch.ts';
+import type { PostgresServer } from './postgres.ts';
+
+/** A value of row `i` (a SQL expression), deterministic and plausible for each feature. */
+const expressionOf = (name: string, at: number): string => {
+  if (name === 'src_port') return '(i * 7919) % 65536';
+  if (name === 'dst_port') return '(ARRAY[80, 443, 22, 53])[1 + i % 4]';
+  if (name === 'protocol') return '6';
+  return `((i * ${2 * at + 3}) % 1009)::FLOAT8 / ${at % 3 === 0 ? 1 : 4}`;
+};
+
+const integers = new Set(['tot_fwd_pkts', 'tot_bwd_pkts', 'syn_flag_cnt', 'ack_flag_cnt']);
+
+/** `id` from 1 to `rows`; three columns besides those of CICFlowMeter: addresses and time. */
+export const fillFlowTable = async (
+  server: PostgresServer,
+  table: string,
+  rows: number,
+  from = 1,
+): Promise<void> => {
+  const columns = FEATURE_NAMES.map((name, at) => {
+    const value = integers.has(name) ? `1 + (i * ${at}) % 13` : expressionOf(name, at);
+    return `${value} AS ${name}`;
+  });
+  const select = `SELECT i::INT8 AS id,
+    ('10.' || i % 4 || '.' || i % 200 || '.' || i % 250)::INET AS src_ip, '192.0.2.9'::INET AS dst_ip,
+    TIMESTAMPTZ '2026-01-01 00:00:00+00' + i * INTERVAL '1 millisecond' AS timestamp,
+    ${columns.join(', ')} FROM generate_series(${from}, ${from + rows - 1}) AS i`;
+  if (from > 1) {
+    await server.execute(`INSERT INTO ${table} ${select}`);
+    return;
+  }
+  await server.execute(`CREATE TABLE ${table} AS ${select}`);
+  await server.execute(`ALTER TABLE ${table} ADD PRIMARY KEY (id)`);
+};
