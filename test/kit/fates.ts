@@ -25,7 +25,8 @@ export type TopicRecord = {
   readonly offset: number;
 };
 
-const openReadOnly = (file: string): DatabaseSync => new DatabaseSync(file, { readOnly: true });
+const openReadOnly = (file: string): DatabaseSync =>
+  new DatabaseSync(file, { readOnly: true, timeout: 5000 });
 
 /** Every record of a topic, in order within its partition. */
 export const topicOf = (dataDir: string, topic: string): readonly TopicRecord[] => {
@@ -50,6 +51,34 @@ export const topicOf = (dataDir: string, topic: string): readonly TopicRecord[] 
     offset,
   }));
 };
+
+/** One number from a file that a running node writes; 0 before there is anything. */
+const numberIn = (file: string, sql: string): number => {
+  if (!existsSync(file)) return 0;
+  const db = openReadOnly(file);
+  try {
+    return Number(Object.values(db.prepare(sql).get() ?? {})[0] ?? 0);
+  } catch (fault) {
+    if (/no such table/.test(String(fault))) return 0;
+    throw fault;
+  } finally {
+    db.close();
+  }
+};
+
+/** How many records a topic has. */
+export const topicLength = (dataDir: string, topic: string): number =>
+  numberIn(
+    path.join(dataDir, 'bus', 'bus.sqlite'),
+    `SELECT count(*) FROM records WHERE topic = '${topic}'`,
+  );
+
+/** Height of a validator's newest block. */
+export const heightOf = (dataDir: string, validator: string): number =>
+  numberIn(
+    path.join(dataDir, validator, 'executor', 'chain.sqlite'),
+    'SELECT max(height) FROM blocks',
+  );
 
 export type ChainBlock = {
   readonly height: number;

@@ -5,7 +5,7 @@ import { launchSystem, prepareActors } from '#runtime/cli/launch.ts';
 import type { RuntimeEvent } from '#runtime/events.ts';
 import type { System } from '#runtime/system.ts';
 import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
-import { loadTopology } from '#runtime/topology/load.ts';
+import { loadTopology, type Topology } from '#runtime/topology/load.ts';
 import { ROOT } from './processes.ts';
 import { freePlaces, freePort, VALIDATORS } from './validators.ts';
 
@@ -40,7 +40,28 @@ export const sourceSet = (kind: string, file?: string): string[] => {
   return [`${at}.kind=${kind}`, ...(file === undefined ? [] : [`${at}.path=${file}`])];
 };
 
-export const startLocal = async (dataDir: string, set: readonly string[]): Promise<LocalNode> => {
+export type Extra = { readonly name: string; readonly module: URL };
+
+/** The topology with actors of the test's own behind those that it names; their settings are those of the first. */
+const withExtra = (topology: Topology, extra: readonly Extra[]): Topology => {
+  const { root } = topology;
+  const first = root.children.find((child) => child.kind === 'actor');
+  if (first === undefined) throw new Error('the topology begins with no actor');
+  const lines = extra.map(({ name, module }) => ({
+    ...first,
+    line: { ...first.line, name },
+    settings: { ...first.settings, actor: name },
+    config: {},
+    module,
+  }));
+  return { ...topology, root: { ...root, children: [...root.children, ...lines] } };
+};
+
+export const startLocal = async (
+  dataDir: string,
+  set: readonly string[],
+  extra: readonly Extra[] = [],
+): Promise<LocalNode> => {
   const ports = await ownPorts();
   const topology = await loadTopology(path.join(ROOT, 'config/local.yaml'), {
     set: [...ports.set, `node.dataDir=${dataDir}`, ...set],
@@ -55,10 +76,11 @@ export const startLocal = async (dataDir: string, set: readonly string[]): Promi
       if (event.kind === 'signal' && event.event.kind === 'complete') resolve();
     });
   });
-  const launched = await launchSystem(topology.value, genesis.value, (event) => {
+  const watch = (event: RuntimeEvent): void => {
     events.push(event);
     heard.next(event);
-  });
+  };
+  const launched = await launchSystem(withExtra(topology.value, extra), genesis.value, watch);
   if (!launched.ok) throw new Error(launched.error);
   const { system, failed } = launched.value;
   return { system, dataDir, apiPort: ports.apiPort, events, complete, failed };
