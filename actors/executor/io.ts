@@ -29,6 +29,7 @@ const statementsOf = (store: Store) => ({
     'INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
   ),
   remove: store.statement<[string]>('DELETE FROM state WHERE key = ?'),
+  clear: store.statement<[]>('DELETE FROM state'),
   state: store.statement<[], { key: string; value: Uint8Array }>('SELECT key, value FROM state'),
   addBlock: store.statement<[number, string, Uint8Array, Uint8Array, Uint8Array]>(
     'INSERT INTO blocks VALUES (?, ?, ?, ?, ?)',
@@ -123,7 +124,10 @@ export const io: Io<ExecutorConfig, Self, Commands> = (config, port) => {
         const own = hex(configHash(genesis, crypto));
         const known = sql.fact.get('genesis')?.value;
         if (known !== undefined && known !== own) {
-          throw new Error(`${port.dataDir} belongs to the chain of genesis ${known}, not ${own}`);
+          const begun = `${port.dataDir} belongs to the chain of genesis ${known}, not ${own}`;
+          if (sql.newest.get() !== undefined) throw new Error(begun);
+          // No block yet: only a genesis file was read, and the ceremony had it replaced by the right one.
+          store.transaction(() => sql.clear.run());
         }
         deliver(port, { kind: 'loaded', genesis, stored: storedOf(sql, config.horizonBlocks) });
       },

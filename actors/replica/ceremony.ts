@@ -5,7 +5,7 @@
  * Each validator sends its attestation to every peer. The leader of view 0 makes a certificate of a quorum of them at once;
  * where it is away, every other one does so after `GATHER_AFTER_TICKS`: two certificates of one configuration are as good
  * as one. The certificate is kept on disk before it is passed on. Who has it answers each attestation with it, so a
- * validator that comes late, or lost the message, asks by attesting again.
+ * validator that comes late, or lost the message, asks by attesting again; everybody attests to a peer that connects.
  */
 import type { Trust } from '#proto/consensus/certificate.ts';
 import { validatorOf } from '#proto/consensus/committee.ts';
@@ -184,8 +184,8 @@ const onTick = (ceremony: Ceremony, emit: Emit): void => {
 export const step = (ceremony: Ceremony, event: CeremonyEvent, emit: Emit): void => {
   switch (event.kind) {
     case 'connected':
-      if (ceremony.certificate === null) attest(ceremony, event.peer, emit);
-      return;
+      // Also with a certificate: who refused an earlier attestation of ours hears that it is mended.
+      return attest(ceremony, event.peer, emit);
     case 'heard':
       if (event.message.kind === 'genesis-ready') {
         return onReady(ceremony, event.from, event.message.ready, emit);

@@ -1,4 +1,4 @@
-/** `keygen`, `genesis` and `verify`; and what `start` prepares for a validator. */
+/** `keygen`, `genesis`, `verify` and `cluster`; and what `start` prepares for a validator. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { crypto, readPrivateKey, writeKeyPair } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
@@ -17,6 +17,7 @@ import { roleBook } from '#proto/roles.ts';
 import { verifyControl } from '#proto/wire/control.ts';
 import { readArguments } from '#runtime/cli/arguments.ts';
 import { type CliIo, type CliModule, type Command, EXIT } from '#runtime/cli/command.ts';
+import { command as cluster } from './cluster/command.ts';
 import { prepareGenesis, readGenesisFile } from './genesis-create.ts';
 
 const usageFault = (io: CliIo, command: Command, reason: string): number => {
@@ -193,6 +194,6 @@ it has to have that configuration hash.`,
   },
 };
 
-export const commands: NonNullable<CliModule['commands']> = { keygen, genesis, verify };
+export const commands: NonNullable<CliModule['commands']> = { keygen, genesis, verify, cluster };
 export const prepare: NonNullable<CliModule['prepare']> = async (topology) =>
   prepareGenesis(topology);

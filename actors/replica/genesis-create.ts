@@ -23,7 +23,7 @@ import { actorsOf, type TopologyView } from '#runtime/topology/view.ts';
 import type { ReplicaConfig } from './config.ts';
 
 /** Messages a minute that validators take from a producer: the rate limit of a detector is 100 a second. */
-const QUOTA_PER_MINUTE = 12_000;
+export const QUOTA_PER_MINUTE = 12_000;
 const LOOPBACK = /^\/ip4\/127\.|^\/ip6\/::1\//;
 
 /** File of a key by its name in a configuration. */
@@ -33,7 +33,8 @@ export const keyFile = (dataDir: string, key: string): string =>
 /** Where the hash of a genesis file that was made here is pinned. */
 export const pinFile = (genesisFile: string): string => `${genesisFile}.sha256`;
 
-const keyOf = (dataDir: string, key: string): KeyPair => {
+/** The key pair in that file under <dataDir>/keys; it is made where there is none. */
+export const keyOf = (dataDir: string, key: string): KeyPair => {
   const file = keyFile(dataDir, key);
   if (existsSync(file)) return readPrivateKey(file);
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
@@ -80,7 +81,7 @@ const makeGenesis = (view: TopologyView): Genesis => {
 };
 
 /** Whole or not at all: a crash must not leave half a genesis. */
-const writeWhole = (file: string, bytes: Uint8Array | string): void => {
+export const writeWhole = (file: string, bytes: Uint8Array | string): void => {
   writeFileSync(`${file}.new`, bytes, { flush: true });
   renameSync(`${file}.new`, file);
 };

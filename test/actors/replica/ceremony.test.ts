@@ -120,12 +120,25 @@ test('a validator that comes late is answered with the certificate', () => {
   expect(hear(fourth, readyOf(fourth))).toEqual([`certificate to ${late}`]);
 });
 
-test('after a restart the kept certificate is enough: done, without a word to anybody', () => {
+test('after a restart the kept certificate is enough: done at once, and nothing is asked again', () => {
   const kept = genesisCertificateBy([leader, second, third]);
   const { opened, tell, said } = replica(fourth, kept);
   expect(opened).toEqual(['changed', 'done']);
-  expect(tell({ kind: 'connected', peer: idOfKey(leader) })).toEqual([]);
   expect(tell({ kind: 'tick' })).toEqual([]);
+  expect(said()).toBe('agreed');
+  expect(tell({ kind: 'connected', peer: idOfKey(leader) })).toEqual([
+    `ready to ${nameOf(idOfKey(leader))}`,
+  ]);
+});
+
+test('who was refused and is mended is no longer named, though it has the certificate from another', () => {
+  const kept = genesisCertificateBy([leader, third, fourth]);
+  const { hear, said } = replica(leader, kept);
+  hear(second, readyOf(second, OTHER));
+  expect(said()).toBe(`agreed; validator ${nameOf(idOfKey(second))}: config hash differs`);
+  const mended = replica(second, kept);
+  mended.tell({ kind: 'connected', peer: idOfKey(leader) });
+  hear(second, readyOf(second));
   expect(said()).toBe('agreed');
 });
 
