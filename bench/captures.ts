@@ -153,10 +153,18 @@ const incidentsText = (run: SourceRun): string => {
   return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ') || '-';
 };
 
-/** Why there are more flows than conversations. */
-const differences = ({ others, splits }: FlowCount): string => {
-  const parts = [['neither TCP nor UDP', others], ...SPLITS.map((name) => [name, splits[name]])];
-  return parts.flatMap(([name, n]) => (n === 0 ? [] : [`+${n} ${name}`])).join(', ') || '-';
+/** What flows and conversations differ by; `reused`: tshark begins a stream anew at a SYN that we see repeated. */
+const differences = ({ flows, conversations, others, splits }: FlowCount): string => {
+  const named = SPLITS.map((name): readonly [string, number] => [name, splits[name]]);
+  const more = others + named.reduce((sum, [, n]) => sum + n, 0);
+  const parts = [
+    ['neither TCP nor UDP', others],
+    ...named,
+    ['reused', flows - conversations - more],
+  ];
+  const signed = (n: number): string => (n > 0 ? `+${n}` : `${n}`);
+  const texts = parts.flatMap(([name, n]) => (n === 0 ? [] : [`${signed(Number(n))} ${name}`]));
+  return texts.join(', ') || '-';
 };
 
 const titleOf = ({ name, kind }: Pick<Row, 'name' | 'kind'>): string =>
@@ -173,7 +181,7 @@ const readingTable = (rows: readonly Row[]): string =>
       'flows',
       'counted',
       'conversations',
-      'more flows than conversations',
+      'flows less conversations',
     ],
     rows.map((row) => {
       const { counted, run } = row;

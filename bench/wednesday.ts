@@ -52,10 +52,10 @@ const rowsOf = (
   byLabel: ReadonlyMap<string, Presence>,
 ): readonly Row[] => {
   const labels = [...byLabel.keys()].filter((label) => label !== BENIGN).sort();
-  const found = run.fates.committed.flatMap((id) => {
-    const anomaly = run.payloads.get(id);
-    return anomaly === undefined ? [] : [{ anomaly, classes: classesOf(anomaly, byLabel) }];
-  });
+  const committed = new Set(run.fates.committed);
+  const found = [...run.payloads]
+    .filter(([id]) => committed.has(id))
+    .map(([, anomaly]) => ({ anomaly, classes: classesOf(anomaly, byLabel) }));
   const rows = labels.map((label) => ({
     model,
     label,
