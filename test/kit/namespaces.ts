@@ -19,6 +19,7 @@ export const hasPrograms = (...names: readonly string[]): boolean =>
 
 const AGENT = path.join(ROOT, 'test', 'kit', 'packet-agent.ts');
 const ANSWER_MS = 15_000;
+const FLOOD_ANSWER_MS = 90_000;
 const COMMAND_MS = 20_000;
 
 export const run = (command: string, ...args: readonly string[]): string =>
@@ -57,7 +58,7 @@ export class Namespace {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
         () => reject(new Error(`${this.name}: no answer to ${command.op}`)),
-        ANSWER_MS,
+        command.op === 'flood' ? FLOOD_ANSWER_MS : ANSWER_MS,
       );
       this.#waiting.push((line) => {
         clearTimeout(timer);

@@ -24,6 +24,15 @@ export type PacketCommand =
       /** Ends the connection with a reset, as a connect() scan does. */
       readonly reset?: boolean;
     }
+  /** Opens and closes connections, sixteen at a time, until `sureMs` pass without an answer to one of them. */
+  | {
+      readonly op: 'flood';
+      readonly from: string;
+      readonly to: string;
+      readonly port: number;
+      readonly sureMs: number;
+      readonly lastMs: number;
+    }
   /** Datagrams received from an address at a port since the last question. */
   | { readonly op: 'received'; readonly from: string; readonly port: number };
 
@@ -88,6 +97,26 @@ const connect = (command: Extract<PacketCommand, { op: 'tcp' }>): Promise<string
     socket.once('error', (fault: NodeJS.ErrnoException) => finish(fault.code ?? fault.message));
   });
 
+const FLOOD_LANES = 16;
+
+/** `opened droppedMs`: connections that were made, and when the first began that got no answer (-1: none). */
+const flood = async (command: Extract<PacketCommand, { op: 'flood' }>): Promise<string> => {
+  const { from, to, port, sureMs, lastMs } = command;
+  const beganMs = performance.now();
+  let opened = 0;
+  let droppedMs = -1;
+  const lane = async (): Promise<void> => {
+    while (droppedMs < 0 && performance.now() - beganMs < lastMs) {
+      const triedMs = performance.now() - beganMs;
+      const outcome = await connect({ op: 'tcp', from, to, port, timeoutMs: sureMs });
+      if (outcome === 'open') opened++;
+      else if (droppedMs < 0 || triedMs < droppedMs) droppedMs = triedMs;
+    }
+  };
+  await Promise.all(Array.from({ length: FLOOD_LANES }, lane));
+  return `${opened} ${Math.round(droppedMs)}`;
+};
+
 const perform = async (command: PacketCommand): Promise<string | number> => {
   switch (command.op) {
     case 'listen':
@@ -100,6 +129,8 @@ const perform = async (command: PacketCommand): Promise<string | number> => {
       return sendUdp(command);
     case 'tcp':
       return connect(command);
+    case 'flood':
+      return flood(command);
     case 'received': {
       const key = `${command.from} ${command.port}`;
       const count = received.get(key) ?? 0;
