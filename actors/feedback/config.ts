@@ -2,7 +2,30 @@ import { z } from 'zod';
 
 const MINUTE_MS = 60_000;
 
+const redis = z.strictObject({
+  url: z
+    .string()
+    .regex(/^rediss?:\/\//, 'expected redis://host:port or rediss://host:port')
+    .describe('Redis that shows the lifecycle to others; rediss for TLS'),
+  passwordFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File whose first line is the password of Redis'),
+  retainMs: z
+    .int()
+    .min(MINUTE_MS)
+    .default(30 * 24 * 60 * MINUTE_MS)
+    .describe('Anomalies stay in Redis so long after their last transition, ms'),
+});
+export type RedisSettings = z.output<typeof redis>;
+
 export const config = z.strictObject({
+  redis: redis
+    .optional()
+    .describe(
+      'Timelines and hourly counts of the lifecycle in Redis, too; left out: own store only',
+    ),
   timeoutMs: z
     .int()
     .min(1000)

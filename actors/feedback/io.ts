@@ -7,6 +7,7 @@ import type { FeedbackConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { type Changes, FINISHED_MAX, type HeightWords, type PolicyTrack } from './ledger.ts';
 import { type Anomaly, isTerminal, viewOf } from './lifecycle.ts';
+import { type LifecycleMirror, MIRROR_MIGRATION, openMirror } from './mirror.ts';
 
 const MIGRATIONS = [
   `CREATE TABLE anomalies (id TEXT PRIMARY KEY, state TEXT NOT NULL, severity INTEGER NOT NULL,
@@ -16,6 +17,7 @@ const MIGRATIONS = [
    CREATE INDEX anomalies_open ON anomalies (ended) WHERE ended = 0;
    CREATE TABLE heights (height INTEGER PRIMARY KEY, body TEXT NOT NULL);
    CREATE TABLE policies (id TEXT PRIMARY KEY, acked TEXT NOT NULL, body TEXT NOT NULL);`,
+  MIRROR_MIGRATION,
 ];
 const LIST_MAX = 1000;
 const HEIGHTS_KEPT = 4096;
@@ -25,7 +27,7 @@ type Body = { readonly body: string };
 
 const parsed = <T>(rows: readonly Body[]): T[] => rows.map((row) => JSON.parse(row.body) as T);
 
-const writer = (store: Store) => {
+const writer = (store: Store, mirror: LifecycleMirror) => {
   const anomaly = store.statement<[string, string, number, number, number, string]>(
     `INSERT INTO anomalies VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET
      state = excluded.state, ended = excluded.ended, body = excluded.body`,
@@ -42,6 +44,7 @@ const writer = (store: Store) => {
       for (const a of changes.anomalies.values()) {
         const ended = isTerminal(a.state) ? 1 : 0;
         anomaly.run(a.id, a.state, a.severity, a.detectedAtMs, ended, JSON.stringify(a));
+        mirror.due(a.id);
       }
       for (const h of changes.heights.values()) height.run(h.height, JSON.stringify(h));
       for (const p of changes.policies.values()) policy.run(p.id, p.acked, JSON.stringify(p));
@@ -105,7 +108,8 @@ const lister = (store: Store) => {
 export const io: Io<FeedbackConfig, Self, Commands> = (config, port) => {
   const store = openStore(join(port.dataDir, 'feedback.sqlite'), { migrations: MIGRATIONS });
   const genesis = readGenesis(port.node.genesis);
-  const save = writer(store);
+  const mirror = openMirror(store, config.redis, port);
+  const save = writer(store, mirror);
   const load = reader(store, config);
   const list = lister(store);
   const one = store.statement<[string], Body>('SELECT body FROM anomalies WHERE id = ?');
@@ -122,6 +126,7 @@ export const io: Io<FeedbackConfig, Self, Commands> = (config, port) => {
       save: ({ changes, records }) => {
         save(changes);
         deliver({ kind: 'saved', records });
+        mirror.flush();
       },
       list: (question) => deliver({ kind: 'listed', replyTo: question.replyTo, ...list(question) }),
       one: ({ id, replyTo }) => {
@@ -135,6 +140,9 @@ export const io: Io<FeedbackConfig, Self, Commands> = (config, port) => {
         deliver({ kind: 'counted', replyTo, counts: byState });
       },
     },
-    close: () => store.close(),
+    close: async () => {
+      await mirror.close();
+      store.close();
+    },
   };
 };

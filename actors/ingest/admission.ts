@@ -67,12 +67,20 @@ const sighting = (seen: SeenNonce | undefined, place: Place | null): NonceSighti
   return { contentHash, position: { partition: at.partition, offset: at.offset } };
 };
 
+/** What was found out about a message beforehand. */
+type Looked = {
+  readonly item: Item;
+  /** Of its signatures. */
+  readonly results: readonly boolean[];
+  /** Its nonce as another process of this validator has seen it. */
+  readonly shared?: SeenNonce | undefined;
+};
+
 /** The checks of the wire, all of them, with this validator's memory and clock. */
 const verdict = (
   state: State,
   chain: Chain,
-  item: Item,
-  results: readonly boolean[],
+  { item, results, shared }: Looked,
   atMs: number,
   withMemory = true,
 ) => {
@@ -87,7 +95,7 @@ const verdict = (
     detectorsMayPropose: parameters.detectorsMayPropose,
     nonceSeen: (producerId, bytes) => {
       nonce = nonceKey(hex(producerId), hex(bytes));
-      return withMemory ? sighting(findNonce(state.nonces, nonce), place) : undefined;
+      return withMemory ? sighting(findNonce(state.nonces, nonce) ?? shared, place) : undefined;
     },
     contentKnown: (contentHash) => withMemory && isDuplicate(state.nonces, nonce, hex(contentHash)),
     ...(place !== null && { position: { partition: place.partition, offset: place.offset } }),
@@ -156,18 +164,18 @@ export const enter = (
 export const receive = (
   state: State,
   chain: Chain,
-  item: Item,
-  results: readonly boolean[],
+  looked: Looked,
   known: boolean,
   fx: Fx,
   atMs: number,
 ): Held | undefined => {
+  const { item } = looked;
   const { place } = item;
   if (place === null) throw new Error('a forwarded message on the way of the records');
-  let judged = verdict(state, chain, item, results, atMs);
+  let judged = verdict(state, chain, looked, atMs);
   if (!judged.ok && judged.error.code === 'redelivered') {
     if (isSettled(state, item, place, known)) return undefined;
-    judged = verdict(state, chain, item, results, atMs, false);
+    judged = verdict(state, chain, looked, atMs, false);
   }
   if (!judged.ok) {
     bury(state, item, place, judged.error, fx);
@@ -207,7 +215,7 @@ export const receiveForwarded = (
   atMs: number,
 ): void => {
   if (known) return;
-  const judged = verdict(state, chain, item, results, atMs);
+  const judged = verdict(state, chain, { item, results }, atMs);
   if (judged.ok) {
     if (!enter(state, chain, { item, message: judged.value }, fx, atMs)) {
       fx.emit('forwarded_dropped', 1);

@@ -1,7 +1,7 @@
 /** The way of a batch: fetched or forwarded, signatures verified, content looked up in the chain, admitted. */
 
 import { executor } from '#actors/executor/protocol.ts';
-import { hex } from '#proto/bytes.ts';
+import { EMPTY, hex } from '#proto/bytes.ts';
 import { decodeEvidence, verifyEvidence } from '#proto/consensus/evidence.ts';
 import { decodeTransactions, type Transaction, txIdBytes } from '#proto/consensus/transaction.ts';
 import { AI_TOPICS } from '#proto/wire/topics.ts';
@@ -11,7 +11,7 @@ import { type Item, itemOf } from './intake.ts';
 import { admit } from './mempool.ts';
 import { isFull } from './outbox.ts';
 import { reportRejected } from './reports.ts';
-import type { Batch, Fx, Lane, Self, State } from './state.ts';
+import type { Batch, Fx, Lane, NonceClaim, Self, State } from './state.ts';
 
 const KNOWN_DEADLINE_MS = 2000;
 const KNOWN_RETRY_MS = 200;
@@ -19,8 +19,24 @@ const HELD_RETRY_MS = 100;
 
 const begin = (state: State, lane: Lane | null, items: readonly Item[], fx: Fx): void => {
   const id = state.nextBatch++;
-  state.batches.set(id, { id, lane, items, results: [] });
-  fx.io('verify', { batch: id, claims: items.flatMap((item) => item.claims) });
+  state.batches.set(id, { id, lane, items, results: [], sightings: [] });
+  const claims = items.flatMap((item) => item.claims);
+  if (state.config.redis === undefined) return fx.io('verify', { batch: id, claims });
+  const nonces = items.map((item) => ({
+    signatures: item.claims.length,
+    claim: nonceClaim(state, item),
+  }));
+  fx.io('verify', { batch: id, claims, nonces });
+};
+
+/** Of a record by a registered producer; others leave nothing behind in what processes share. */
+const nonceClaim = ({ chain }: State, item: Item): NonceClaim | null => {
+  const { place, nonce: key, contentHash, claims } = item;
+  if (chain === undefined || place === null || key === undefined) return null;
+  const [own] = claims;
+  if (own === undefined || chain.roles.roleOf(own.publicKey) === undefined) return null;
+  const { nonceTtlMs: ttlMs } = chain.context.parameters;
+  return { key, contentHash: hex(contentHash ?? EMPTY), place, ttlMs };
 };
 
 /** Reads on, unless something of this topic waits or there is too much that is not finished. */
@@ -64,6 +80,7 @@ export const batchVerified = (
   const batch = state.batches.get(message.batch);
   if (batch === undefined) return;
   batch.results = message.results;
+  batch.sightings = message.sightings ?? [];
   if (contentsOf(batch).length > 0) return askKnown(state, batch.id, fx);
   return admitBatch(state, batch, new Set(), fx, atMs);
 };
@@ -110,13 +127,14 @@ const admitBatch = (
   state.batches.delete(batch.id);
   const { lane } = batch;
   let at = 0;
-  for (const item of batch.items) {
+  for (const [index, item] of batch.items.entries()) {
     const results = batch.results.slice(at, at + item.claims.length);
     at += item.claims.length;
     const isKnown = item.contentHash !== undefined && known.has(hex(item.contentHash));
     if (lane === null) receiveForwarded(state, chain, item, results, isKnown, fx, atMs);
     else {
-      const held = receive(state, chain, item, results, isKnown, fx, atMs);
+      const shared = batch.sightings[index] ?? undefined;
+      const held = receive(state, chain, { item, results, shared }, isKnown, fx, atMs);
       if (held !== undefined) lane.held.push(held);
     }
   }

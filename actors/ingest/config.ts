@@ -1,6 +1,23 @@
 import { z } from 'zod';
 
+const redis = z.strictObject({
+  url: z
+    .string()
+    .regex(/^rediss?:\/\//, 'expected redis://host:port or rediss://host:port')
+    .describe('Redis that all processes of this validator share; rediss for TLS'),
+  passwordFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File whose first line is the password of Redis'),
+});
+
 export const config = z.strictObject({
+  redis: redis
+    .optional()
+    .describe(
+      'nonces shared by several ingest processes of one validator; left out: each remembers its own',
+    ),
   name: z
     .string()
     .min(1)

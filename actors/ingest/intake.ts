@@ -15,6 +15,7 @@ import {
   type Verify,
 } from '#proto/wire/verification.ts';
 import type { Place } from './mempool.ts';
+import { nonceKey } from './nonces.ts';
 
 /** A message on its way in. */
 export type Item = {
@@ -28,6 +29,8 @@ export type Item = {
   /** 32 bytes as claimed by the message; undefined where it does not parse. */
   readonly contentHash: Uint8Array | undefined;
   readonly claims: readonly SignatureClaim[];
+  /** `nonceKey` as claimed by the message; undefined where it does not parse. */
+  readonly nonce?: string;
 };
 
 /** Signatures are worth verifying only where the shape holds: the checks stop before them otherwise. */
@@ -44,8 +47,9 @@ export const itemOf = (
   const { subject, problem } = parseSubject(kind, bytes);
   const broken = problem ?? shapeProblem(subject, 'structure') ?? shapeProblem(subject, 'limits');
   if (broken !== undefined) return shapeless;
-  const { contentHash } = subject.message;
-  return { kind, bytes, key, place, contentHash, claims: claimsOf(subject) };
+  const { contentHash, producerId, nonce: bare } = subject.message;
+  const nonce = nonceKey(hex(producerId), hex(bare));
+  return { kind, bytes, key, place, contentHash, claims: claimsOf(subject), nonce };
 };
 
 /** A crypto that answers with what the pool has found, for exactly these claims. */

@@ -6,7 +6,8 @@ import type { SignatureClaim } from '#proto/crypto.ts';
 import { signControl } from '#proto/wire/control.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { IngestConfig } from './config.ts';
-import type { Commands, Self } from './state.ts';
+import { openSharedNonces } from './shared-nonces.ts';
+import type { Commands, NonceClaim, Self } from './state.ts';
 
 const VERIFY_TASK = new URL('../../native/verify-task.ts', import.meta.url);
 /** Fewer signatures than this are verified here: the way to another thread costs more. */
@@ -37,16 +38,32 @@ const results = async (
   }
 };
 
+/** A nonce counts only when every signature of its message holds: nobody can use up another's. */
+const claimable = (
+  nonces: NonNullable<Commands['verify']['nonces']>,
+  verified: readonly boolean[],
+): readonly (NonceClaim | null)[] => {
+  let at = 0;
+  return nonces.map(({ signatures, claim }) => {
+    const own = verified.slice(at, at + signatures);
+    at += signatures;
+    return own.length === signatures && own.every(Boolean) ? claim : null;
+  });
+};
+
 export const keyPath = (dataDir: string, key: string): string =>
   isAbsolute(key) ? key : join(dataDir, 'keys', key);
 
 export const io: Io<IngestConfig, Self, Commands> = (config, port) => {
   const key = readPrivateKey(keyPath(port.node.dataDir, config.key));
+  const shared = openSharedNonces(config, port);
   return {
     commands: {
       open: () => deliver(port, { kind: 'opened', publicKey: key.publicKey }),
-      verify: async ({ batch, claims }) => {
-        deliver(port, { kind: 'verifiedBatch', batch, results: await results(port, claims) });
+      verify: async ({ batch, claims, nonces = [] }) => {
+        const verified = await results(port, claims);
+        const sightings = await shared.claim(claimable(nonces, verified));
+        deliver(port, { kind: 'verifiedBatch', batch, results: verified, sightings });
       },
       sign: ({ reports }) => {
         const signed = reports.map((report) => ({
@@ -70,5 +87,6 @@ export const io: Io<IngestConfig, Self, Commands> = (config, port) => {
         deliver(port, { kind: 'signed', reports: signed });
       },
     },
+    close: shared.close,
   };
 };

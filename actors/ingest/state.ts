@@ -16,8 +16,8 @@ import type { bus } from '#runtime/bus/protocol.ts';
 import { type Subscription, subscription } from '#runtime/bus/subscription.ts';
 import type { IngestConfig } from './config.ts';
 import type { Item } from './intake.ts';
-import { type Mempool, mempool } from './mempool.ts';
-import { type Nonces, nonces } from './nonces.ts';
+import { type Mempool, mempool, type Place } from './mempool.ts';
+import { type Nonces, nonces, type SeenNonce } from './nonces.ts';
 import { type Outbox, outbox } from './outbox.ts';
 import { type Pace, pace } from './pace.ts';
 import type { ingest } from './protocol.ts';
@@ -47,7 +47,13 @@ export type Self =
       readonly result: Answered<typeof bus, 'fetch'>;
     }
   | { readonly kind: 'poll'; readonly topic: string }
-  | { readonly kind: 'verifiedBatch'; readonly batch: number; readonly results: readonly boolean[] }
+  | {
+      readonly kind: 'verifiedBatch';
+      readonly batch: number;
+      readonly results: readonly boolean[];
+      /** Of each item what another process has seen of its nonce; left out where nothing is shared. */
+      readonly sightings?: readonly (SeenNonce | null)[];
+    }
   | {
       readonly kind: 'knownBatch';
       readonly batch: number;
@@ -69,10 +75,28 @@ export type Self =
       readonly result: Answered<typeof executor, 'known'>;
     };
 
+/** A nonce that is about to be admitted, for those who share them. */
+export type NonceClaim = {
+  /** `nonceKey` of it. */
+  readonly key: string;
+  /** Hex. */
+  readonly contentHash: string;
+  readonly place: Place;
+  readonly ttlMs: number;
+};
+
 export type Commands = {
   open: Record<never, never>;
   /** Delivers `verifiedBatch`. */
-  verify: { readonly batch: number; readonly claims: readonly SignatureClaim[] };
+  verify: {
+    readonly batch: number;
+    readonly claims: readonly SignatureClaim[];
+    /** Of each item of the batch, where nonces are shared; `signatures`: how many of `claims` are the item's. */
+    readonly nonces?: readonly {
+      readonly signatures: number;
+      readonly claim: NonceClaim | null;
+    }[];
+  };
   /** Signs with the validator's key; delivers `signed`. */
   sign: { readonly reports: readonly Report[] };
 };
@@ -96,6 +120,7 @@ export type Batch = {
   readonly lane: Lane | null;
   readonly items: readonly Item[];
   results: readonly boolean[];
+  sightings: readonly (SeenNonce | null)[];
 };
 
 export type Forwarded = { readonly from: string; readonly transactions: Uint8Array };

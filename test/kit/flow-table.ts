@@ -5,7 +5,7 @@ import type { PostgresServer } from './postgres.ts';
 /** A value of row `i` (a SQL expression), deterministic and plausible for each feature. */
 const expressionOf = (name: string, at: number): string => {
   if (name === 'src_port') return '(i * 7919) % 65536';
-  if (name === 'dst_port') return '(ARRAY[80, 443, 22, 53])[1 + i % 4]';
+  if (name === 'dst_port') return '(ARRAY[80, 443, 22, 53])[(1 + i % 4)::INT4]';
   if (name === 'protocol') return '6';
   return `((i * ${2 * at + 3}) % 1009)::FLOAT8 / ${at % 3 === 0 ? 1 : 4}`;
 };
@@ -26,7 +26,7 @@ export const fillFlowTable = async (
   const select = `SELECT i::INT8 AS id,
     ('10.' || i % 4 || '.' || i % 200 || '.' || i % 250)::INET AS src_ip, '192.0.2.9'::INET AS dst_ip,
     TIMESTAMPTZ '2026-01-01 00:00:00+00' + i * INTERVAL '1 millisecond' AS timestamp,
-    ${columns.join(', ')} FROM generate_series(${from}, ${from + rows - 1}) AS i`;
+    ${columns.join(', ')} FROM generate_series(${from}::INT8, ${from + rows - 1}::INT8) AS i`;
   if (from > 1) {
     await server.execute(`INSERT INTO ${table} ${select}`);
     return;

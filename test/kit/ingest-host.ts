@@ -1,7 +1,8 @@
 /** Ingest with a bus, a chain and a clock that a test holds in its hands. */
 import { config } from '#actors/ingest/config.ts';
 import { ingestCore } from '#actors/ingest/core.ts';
-import type { Commands, Self, State } from '#actors/ingest/state.ts';
+import type { SeenNonce } from '#actors/ingest/nonces.ts';
+import type { Commands, NonceClaim, Self, State } from '#actors/ingest/state.ts';
 import { crypto, verifyBatch } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
 import { encodeContext } from '#proto/chain-context.ts';
@@ -49,6 +50,7 @@ type World = Pick<IngestHost, 'known' | 'seen' | 'counters' | 'transcript'> & {
   readonly desk: Desk;
   readonly driver: () => Driver<Self>;
   readonly answers: Map<unknown, { readonly transactions: Uint8Array }>;
+  readonly nonces: Map<string, SeenNonce> | undefined;
 };
 
 const question = (world: World, message: Asked, resume: Asked): void => {
@@ -60,13 +62,23 @@ const question = (world: World, message: Asked, resume: Asked): void => {
   world.driver().answer(resume, { known: ids.map((id) => world.known.has(hex(id))) });
 };
 
+/** As Redis would: the first to come is kept, the others see it. */
+const shared = ({ nonces }: World, claim: NonceClaim | null): SeenNonce | null => {
+  if (claim === null || nonces === undefined) return null;
+  const seen = nonces.get(claim.key);
+  if (seen === undefined) nonces.set(claim.key, claim);
+  return seen ?? null;
+};
+
 const command = (world: World, name: string, argument: unknown): void => {
   if (name === 'open') {
     world.driver().deliver({ kind: 'opened', publicKey: keys.v1.publicKey });
   }
   if (name === 'verify') {
-    const { batch, claims } = argument as Commands['verify'];
-    world.driver().deliver({ kind: 'verifiedBatch', batch, results: verifyBatch(claims) });
+    const { batch, claims, nonces = [] } = argument as Commands['verify'];
+    const sightings = nonces.map(({ claim }) => shared(world, claim));
+    const results = verifyBatch(claims);
+    world.driver().deliver({ kind: 'verifiedBatch', batch, results, sightings });
   }
   if (name === 'sign') {
     for (const report of (argument as Commands['sign']).reports) {
@@ -101,6 +113,8 @@ export const ingestHost = (
   settings: Partial<ReturnType<typeof config.parse>> = {},
   genesis: Genesis = testGenesis(),
   verify?: Verify,
+  /** What several hosts of one validator share, if they do. */
+  nonces?: Map<string, SeenNonce>,
 ): IngestHost => {
   const core = ingestCore(crypto, verify);
   const state = core.init(config.parse({ name: 'v1', key: 'v1.pem', ...settings }));
@@ -115,6 +129,7 @@ export const ingestHost = (
     counters: {},
     transcript: [],
     answers: new Map(),
+    nonces,
   };
   const driver: Driver<Self> = coreDriver(core, state, handsOf(world), GENESIS_TIME_MS + 1000);
   driver.settle();
