@@ -274,6 +274,10 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
     const first = insist(bus, message('late', 'k', 'x'));
     expect(await bus.fetch('late', 'g', [], 1)).toEqual({ outcome: 'unavailable' });
     await expect(bus.ends('late', 'g')).rejects.toThrow();
+    const other = await openBus(broker, ['late']);
+    const atMs = performance.now();
+    await other.close();
+    expect(performance.now() - atMs).toBeLessThan(5000);
     await pause(2500);
     expect(bus.said).toHaveLength(1);
     await broker.start();

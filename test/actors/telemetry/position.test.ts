@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest';
-import { afterFile, nextPosition, parsePosition } from '#actors/telemetry/position.ts';
+import {
+  afterFile,
+  afterSegment,
+  nextPosition,
+  parsePosition,
+} from '#actors/telemetry/position.ts';
 
 const file = (name: string, bytes = 100, modifiedMs = 5) => ({
   name,
@@ -58,4 +63,33 @@ test('an epoch is never used twice', () => {
     position = nextPosition(position, i % 2 === 0 ? 'synthetic' : SOURCE, [], RUN_2);
     expect(position.epoch).toBe(i);
   }
+});
+
+const TABLE = 'postgres:db:5432/lab flows id';
+const begun = nextPosition(undefined, TABLE, [], RUN_1);
+const segment = afterSegment(begun, { after: '250000', rows: 250_000 }, false);
+const kept = (position: typeof begun) => parsePosition(JSON.stringify(position));
+
+test('a table goes on behind its last segment, under a new epoch, whoever reads it next', () => {
+  for (const run of [RUN_1, RUN_2]) {
+    expect(nextPosition(kept(segment), TABLE, [], run)).toMatchObject({
+      ...{ epoch: 2, table: { after: '250000', rows: 250_000 }, complete: false },
+    });
+  }
+  expect(nextPosition(kept(segment), 'postgres:db:5432/lab others id', [], RUN_2).table).toBe(
+    undefined,
+  );
+});
+
+test('a table that was read to its end stays ended within one run, and the next one goes on', () => {
+  const ended = afterSegment(segment, { after: '260000', rows: 260_000 }, true);
+  expect(nextPosition(kept(ended), TABLE, [], RUN_1).complete).toBe(true);
+  expect(nextPosition(kept(ended), TABLE, [], RUN_2)).toMatchObject({
+    ...{ table: { after: '260000' }, complete: false },
+  });
+});
+
+test('a table without a row has a position, too', () => {
+  const empty = afterSegment(begun, { rows: 0 }, true);
+  expect(nextPosition(kept(empty), TABLE, [], RUN_2)).toMatchObject({ table: { rows: 0 } });
 });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rebuild } from '#actors/persistence/rebuild.ts';
+import { keyQuestion, pageOf, SESSION } from '#actors/telemetry/table/query.ts';
 import { CHAIN_FILE } from '#native/chain-file.ts';
 import { keys } from '#test/kit/chain-genesis.ts';
 import type { CommittedChain } from '#test/kit/committed-chain.ts';
@@ -84,6 +85,17 @@ describe.skipIf(!hasGo)("CockroachDB's own parser (needs go)", () => {
     expect(statements.length).toBeGreaterThan(50);
     const faults = faultsOf(statements);
     expect(statements.filter((_, at) => faults[at] !== '')).toEqual([]);
+  });
+
+  test('it takes what telemetry asks a table of flows', () => {
+    const place = { table: 'lab.flows', key: 'id' };
+    const statements = [
+      ...SESSION,
+      ...[pageOf(place, undefined, 9), pageOf(place, '7', 9), keyQuestion(place)].map(
+        ({ text }) => text,
+      ),
+    ];
+    expect(faultsOf(statements)).toEqual(statements.map(() => ''));
   });
 
   test('it refuses what PostgreSQL alone takes, so it would have said so', async () => {
