@@ -113,7 +113,7 @@ const kafka = z
     fetchesOpenMax,
     topics,
   })
-  .describe('Apache Kafka 2.1 to 4.x');
+  .describe('Apache Kafka; tested with 3.9 and 4.1');
 
 export const config = z.discriminatedUnion('driver', [embedded, kafka]);
 

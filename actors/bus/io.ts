@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import type { Publish } from '#runtime/bus/driver.ts';
+import type { Bus, Publish } from '#runtime/bus/driver.ts';
 import type { BusConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { EMBEDDED_FILE, openDriver, renamed } from './drivers.ts';
@@ -26,22 +26,10 @@ const canonicalNames = (config: BusConfig) => {
   return (topic: string): string => names.get(topic) ?? topic;
 };
 
-export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
-  const canonical = canonicalNames(config);
-  const lag = lagGauges(port.gauge);
-  const driver = await openDriver(
-    config,
-    {
-      file: join(port.dataDir, EMBEDDED_FILE),
-      now: port.now,
-      say: port.log,
-      // A hint: when it does not fit, the polls that wait end at their own time.
-      appended: (topic) => void port.deliver({ kind: 'appended', topic: canonical(topic) }),
-      lag: (topic, group, records) => lag(canonical(topic), group, records),
-    },
-    process.env,
-  );
+/** Gathers what is published in one turn of the event loop; `settled` resolves when nothing is on its way. */
+const publisher = (driver: Bus, config: BusConfig, port: IoPort<Self>) => {
   let batch: Commands['publish'][] = [];
+  let gathering: Promise<void> | undefined;
   const open = new Set<Promise<void>>();
 
   const publish = async (messages: readonly Commands['publish'][]): Promise<void> => {
@@ -67,21 +55,45 @@ export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
     open.add(one);
     return one;
   };
-  let gathering: Promise<void> | undefined;
   const gather = async (): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));
     gathering = undefined;
     await flush();
   };
+  return {
+    take: (message: Commands['publish']): Promise<void> => {
+      batch.push(message);
+      if (batch.length >= BATCH_MAX) return tracked(flush());
+      gathering ??= tracked(gather());
+      return gathering;
+    },
+    settled: () => Promise.allSettled(open),
+  };
+};
 
+const open = (config: BusConfig, port: IoPort<Self>): Promise<Bus> => {
+  const canonical = canonicalNames(config);
+  const lag = lagGauges(port.gauge);
+  return openDriver(
+    config,
+    {
+      file: join(port.dataDir, EMBEDDED_FILE),
+      now: port.now,
+      say: port.log,
+      // A hint: when it does not fit, the polls that wait end at their own time.
+      appended: (topic) => void port.deliver({ kind: 'appended', topic: canonical(topic) }),
+      lag: (topic, group, records) => lag(canonical(topic), group, records),
+    },
+    process.env,
+  );
+};
+
+export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
+  const driver = await open(config, port);
+  const { take, settled } = publisher(driver, config, port);
   return {
     commands: {
-      publish: (message) => {
-        batch.push(message);
-        if (batch.length >= BATCH_MAX) return tracked(flush());
-        gathering ??= tracked(gather());
-        return gathering;
-      },
+      publish: take,
       fetch: async (poll) => {
         const { topic, group, positions, maxRecords } = poll;
         const outcome = await driver.fetch(renamed(config, topic), group, positions, maxRecords);
@@ -101,7 +113,7 @@ export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
       },
     },
     close: async () => {
-      await Promise.allSettled(open);
+      await settled();
       await driver.close();
     },
   };

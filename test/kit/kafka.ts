@@ -19,6 +19,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { makeCertificates } from './certificates.ts';
 import { propertiesOf } from './kafka-properties.ts';
+import { programOf } from './programs.ts';
 import { freePort } from './validators.ts';
 
 const run = promisify(execFile);
@@ -63,12 +64,9 @@ const STOP_MS = 15_000;
 const LOOK_MS = 100;
 const JVM = ['-Xms96m', '-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'];
 
-const onPath = (program: string): boolean =>
-  (process.env.PATH ?? '').split(path.delimiter).some((one) => existsSync(path.join(one, program)));
-
 /** What is missing of what a broker needs; '' when nothing is. */
 export const kafkaNeeds = (): string =>
-  ['java', 'mvn', 'openssl'].filter((one) => !onPath(one)).join(', ');
+  ['java', 'mvn', 'openssl'].filter((one) => programOf(one) === undefined).join(', ');
 
 const REMEDY: { readonly [program: string]: string } = {
   java: 'java is missing: install a JRE of version 17 or newer (Debian: openjdk-17-jre-headless)',
@@ -197,7 +195,7 @@ export const provideKafka = async (
   version: string = KAFKA_VERSIONS.four,
   given?: { readonly folder?: string; readonly ports?: KafkaPorts },
 ): Promise<Kafka> => {
-  const missing = ['java', 'mvn', 'openssl'].filter((one) => !onPath(one));
+  const missing = ['java', 'mvn', 'openssl'].filter((one) => programOf(one) === undefined);
   if (missing.length > 0) throw new Error(missing.map((one) => REMEDY[one]).join('\n'));
   const lib = await jars(version);
   const folder = given?.folder ?? mkdtempSync(path.join(tmpdir(), 'cybermesh-kafka-'));

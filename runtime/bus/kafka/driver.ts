@@ -10,7 +10,7 @@ import type { Bus, FetchOutcome } from '../driver.ts';
 import { faultOf, KafkaRefusal, kafkaTypeOf } from './faults.ts';
 import { CONNECTION, type Health, openHealth } from './health.ts';
 import { type Link, openLink } from './link.ts';
-import { openMarks } from './marks.ts';
+import { type Marks, openMarks } from './marks.ts';
 import { LATEST, offsetsOf } from './offsets.ts';
 import { openProducer } from './producer.ts';
 import { openReader } from './reader.ts';
@@ -55,62 +55,84 @@ const prepare = async (
   }
 };
 
-export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
-  const health = openHealth(settings.say, settings.now);
-  const link = openLink(settings);
-  const watchLink = openLink(settings);
-  const brokers = settings.brokers.join(', ');
-  let closed = false;
+type Desk = {
+  readonly settings: KafkaSettings;
+  readonly health: Health;
+  readonly link: Link;
+  readonly marks: Marks;
+  closed: boolean;
+};
+
+/** A leader or coordinator that has just changed is asked again, for as long as there is time to answer. */
+const answered = async <T>(
+  desk: Desk,
+  topic: string,
+  ask: (leftMs: number) => Promise<T>,
+): Promise<T> => {
+  const { settings, health, link } = desk;
+  const untilMs = settings.now() + ANSWER_MS;
+  for (;;) {
+    const leftMs = Math.max(1, untilMs - settings.now());
+    try {
+      const answer = await within(leftMs, settings.brokers.join(', '), ask(leftMs));
+      health.worked(CONNECTION);
+      health.worked(topic);
+      return answer;
+    } catch (error) {
+      link.blame(topic, error);
+      const isConnection = kafkaTypeOf(error) === '';
+      if (!desk.closed) health.failed(isConnection ? CONNECTION : topic, error);
+      if (desk.closed || isConnection || settings.now() + AGAIN_MS > untilMs) throw error;
+      await pause(AGAIN_MS);
+    }
+  }
+};
+
+/** The positions to read from: the consumer's own, or the group's mark. */
+const beginAt = async (
+  { link, marks }: Desk,
+  topic: string,
+  group: string,
+  positions: readonly number[],
+): Promise<readonly number[]> => {
+  const partitions = (await link.place(topic)).length;
+  if (positions.length === partitions) return positions;
+  const begin = await marks.begin(topic, group);
+  // The topic has got more partitions: what is known of the others stays.
+  return positions.length < partitions
+    ? begin.map((mark, partition) => positions[partition] ?? mark)
+    : begin;
+};
+
+/** A link that has heard of every topic, or will by itself. */
+const openLinks = async (settings: KafkaSettings, health: Health, isClosed: () => boolean) => {
+  const [link, watchLink] = [openLink(settings), openLink(settings)];
   try {
-    await prepare(link, settings, health, () => closed);
+    await prepare(link, settings, health, isClosed);
+    return { link, watchLink };
   } catch (error) {
     await Promise.all([link.close(), watchLink.close()]);
     throw error;
   }
+};
+
+export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
+  const health = openHealth(settings.say, settings.now);
+  let closed = false;
+  const { link, watchLink } = await openLinks(settings, health, () => closed);
   const producer = openProducer(link, settings, health);
   const reader = openReader(link, settings);
   const marks = openMarks(link, settings, health);
   const watch = openWatch(watchLink, settings, health);
-
-  const failed = (topic: string, error: unknown): void => {
-    link.blame(topic, error);
-    if (!closed) health.failed(kafkaTypeOf(error) === '' ? CONNECTION : topic, error);
-  };
-  const beginAt = async (topic: string, group: string, positions: readonly number[]) => {
-    const partitions = (await link.place(topic)).length;
-    if (positions.length === partitions) return positions;
-    const begin = await marks.begin(topic, group);
-    // The topic has got more partitions: what is known of the others stays.
-    if (positions.length > 0 && positions.length < partitions) {
-      return begin.map((mark, partition) => positions[partition] ?? mark);
-    }
-    return begin;
-  };
-  /** A leader or coordinator that has just changed is asked again, for as long as there is time to answer. */
-  const answered = async <T>(topic: string, ask: (leftMs: number) => Promise<T>): Promise<T> => {
-    const untilMs = settings.now() + ANSWER_MS;
-    for (;;) {
-      const leftMs = Math.max(1, untilMs - settings.now());
-      try {
-        const answer = await within(leftMs, brokers, ask(leftMs));
-        health.worked(CONNECTION);
-        health.worked(topic);
-        return answer;
-      } catch (error) {
-        failed(topic, error);
-        if (closed || kafkaTypeOf(error) === '' || settings.now() + AGAIN_MS > untilMs) throw error;
-        await pause(AGAIN_MS);
-      }
-    }
-  };
+  const desk: Desk = { settings, health, link, marks, closed: false };
   return {
     publish: producer.publish,
     fetch: async (topic, group, positions, recordsMax) => {
       if (!settings.topics.includes(topic)) return { outcome: 'unknown-topic' };
       watch.add(topic);
       try {
-        return await answered(topic, async (leftMs): Promise<FetchOutcome> => {
-          const from = await beginAt(topic, group, positions);
+        return await answered(desk, topic, async (leftMs): Promise<FetchOutcome> => {
+          const from = await beginAt(desk, topic, group, positions);
           return { outcome: 'ok', ...(await reader.fetch(topic, group, from, recordsMax, leftMs)) };
         });
       } catch {
@@ -122,7 +144,7 @@ export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
     },
     ends: async (topic, group) => {
       if (!settings.topics.includes(topic)) return { ends: [], committed: [] };
-      const [ends, committed] = await answered(topic, () =>
+      const [ends, committed] = await answered(desk, topic, () =>
         Promise.all([offsetsOf(link, topic, LATEST), marks.begin(topic, group)]),
       );
       return { ends, committed };
@@ -131,6 +153,7 @@ export const openKafka = async (settings: KafkaSettings): Promise<Bus> => {
       await producer.close();
       await marks.close();
       closed = true;
+      desk.closed = true;
       await watch.close();
       await link.close();
     },

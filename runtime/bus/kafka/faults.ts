@@ -160,7 +160,7 @@ export const faultOf = (error: unknown): Fault => {
         );
   }
   if (/ServerDoesNotSupportApiKey/.test(clues.name) || clues.type === 'UNSUPPORTED_VERSION') {
-    return permanent(`the broker is of another age (${clues.message})`, 'use Kafka 2.1 to 4.x');
+    return permanent(`the broker is of another age (${clues.message})`, 'use Kafka 3.9 or 4.x');
   }
   return (
     ofProtocol(clues) ??

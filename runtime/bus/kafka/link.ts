@@ -39,9 +39,15 @@ const RETRY_MS = 50;
 /** Sockets without Nagle's delay, and a list of them: a peer that is silent is left, not waited for. */
 const socketsOf = ({ tls: given }: KafkaSettings) => {
   const open = new Set<net.Socket>();
+  let closed = false;
   return {
     open,
+    /** From now on there are none: what still tries fails. */
+    close: () => {
+      closed = true;
+    },
     make: ({ host, port, onConnect }: SocketRequest): net.Socket => {
+      if (closed) throw new Error('the bus is closed');
       const name = given?.servername ?? (net.isIP(host) === 0 ? host : undefined);
       const socket =
         given === undefined
@@ -124,58 +130,60 @@ const hasMoved = (error: unknown): boolean => {
   return type === '' || MOVED.test(type);
 };
 
-export const openLink = (settings: KafkaSettings): Link => {
-  const sockets = socketsOf(settings);
-  const pool = poolOf(settings, sockets.make);
-  const turn = inTurn();
+/** Who leads what, heard topic by topic: one that is missing or in trouble says nothing of the others. */
+const placesOf = (pool: BrokerPool, turn: ReturnType<typeof inTurn>, now: () => number) => {
   const places = new Map<string, { leaders: readonly number[]; untilMs: number }>();
   const asking = new Map<string, Promise<readonly number[]>>();
-  const coordinators = new Map<string, number>();
-
   const ask = async (topic: string): Promise<readonly number[]> => {
     try {
       return await turn(async () => {
         await pool.refreshMetadata([topic]);
         const leaders = leadersOf(pool, topic);
-        places.set(topic, { leaders, untilMs: settings.now() + PLACE_AGE_MS });
+        places.set(topic, { leaders, untilMs: now() + PLACE_AGE_MS });
         return leaders;
       });
     } finally {
       asking.delete(topic);
     }
   };
-  const place = (topic: string): Promise<readonly number[]> => {
-    const known = places.get(topic);
-    if (known !== undefined && settings.now() < known.untilMs)
-      return Promise.resolve(known.leaders);
-    const question = asking.get(topic) ?? ask(topic);
-    asking.set(topic, question);
-    return question;
+  return {
+    known: (topic: string) => places.get(topic)?.leaders,
+    place: (topic: string): Promise<readonly number[]> => {
+      const known = places.get(topic);
+      if (known !== undefined && now() < known.untilMs) return Promise.resolve(known.leaders);
+      const question = asking.get(topic) ?? ask(topic);
+      asking.set(topic, question);
+      return question;
+    },
+    doubt: (topic: string): void => {
+      const known = places.get(topic);
+      if (known !== undefined) known.untilMs = 0;
+    },
   };
+};
+
+export const openLink = (settings: KafkaSettings): Link => {
+  const sockets = socketsOf(settings);
+  const pool = poolOf(settings, sockets.make);
+  const turn = inTurn();
+  const { known, place, doubt } = placesOf(pool, turn, settings.now);
+  const coordinators = new Map<string, number>();
   const any = (): Promise<Broker> => turn(() => pool.findConnectedBroker());
   const node = async (nodeId: number, channel: 0 | 1): Promise<Broker> => {
     const broker = await pool.findBroker({ nodeId });
     await broker.connectionPool.getConnection(channel);
     return broker;
   };
-  const doubt = (topic: string): void => {
-    const known = places.get(topic);
-    if (known !== undefined) known.untilMs = 0;
-  };
   /** Every connection ends: what is in flight rejects, the next request connects anew. */
   const reset = (reason: string): void => {
     for (const socket of sockets.open) socket.destroy(new Error(reason));
   };
   return {
-    known: (topic) => places.get(topic)?.leaders,
-    place,
-    doubt,
+    ...{ known, place, doubt, node, any },
     blame: (topic, error) => {
       if (hasMoved(error)) doubt(topic);
       if (isSilence(error)) reset('the broker does not answer');
     },
-    node,
-    any,
     controller: async () => {
       await turn(() => pool.refreshMetadata([]));
       return node(pool.metadata!.controllerId, 0);
@@ -192,6 +200,7 @@ export const openLink = (settings: KafkaSettings): Link => {
     },
     doubtCoordinator: (group) => coordinators.delete(group),
     close: async () => {
+      sockets.close();
       const ended = pool.disconnect().catch(() => undefined); // they end either way
       reset('closing');
       await ended;

@@ -118,7 +118,9 @@ export const prepareTopics = async (link: Link, settings: KafkaSettings): Promis
   try {
     await inspect(link, settings);
   } catch (error) {
-    // A user that may not describe configurations can still publish and read.
-    if (!/AUTHORIZATION_FAILED/.test(kafkaTypeOf(error))) throw error;
+    // Who may not see configurations, or meets a broker that has none to show, can still publish and read.
+    if (!/AUTHORIZATION_FAILED|ServerDoesNotSupportApiKey/.test(`${kafkaTypeOf(error)} ${error}`)) {
+      throw error;
+    }
   }
 };

@@ -49,87 +49,109 @@ const look = async (
   );
 };
 
+type Post = {
+  readonly link: Link;
+  readonly settings: KafkaSettings;
+  readonly health: Health;
+  readonly wanted: Set<string>;
+  readonly ends: Ends;
+  /** One loop a node. */
+  readonly loops: Map<number, Promise<void>>;
+  closed: boolean;
+};
+
+/** What a node leads of the watched topics. */
+const ledBy = ({ link, ends }: Post, nodeId: number) =>
+  [...ends].flatMap(([topic, known]) => {
+    const leaders = link.known(topic) ?? [];
+    const partitions = [...known.keys()].filter((one) => leaders[one] === nodeId);
+    return partitions.length === 0 ? [] : [{ topic, partitions }];
+  });
+
+const note = (
+  { ends, settings }: Post,
+  found: readonly (readonly [string, FetchedPartition])[],
+): void => {
+  const grown = new Set<string>();
+  for (const [topic, { partition, highWatermark }] of found) {
+    const known = ends.get(topic);
+    const end = Number(highWatermark);
+    if (known === undefined || end <= known[partition]!) continue;
+    known[partition] = end;
+    grown.add(topic);
+  }
+  for (const topic of grown) settings.appended(topic);
+};
+
+const backOff = (failures: number): Promise<void> =>
+  pause(Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS));
+
+const loop = async (post: Post, nodeId: number): Promise<void> => {
+  const { link, health, ends } = post;
+  let failures = 0;
+  while (!post.closed) {
+    const topics = ledBy(post, nodeId);
+    if (topics.length === 0) break;
+    try {
+      note(post, await look(link, nodeId, topics, ends));
+      failures = 0;
+      health.worked(CONNECTION);
+    } catch (error) {
+      if (post.closed) break;
+      for (const { topic } of topics) {
+        ends.delete(topic);
+        link.blame(topic, error);
+      }
+      // A shortened topic is looked at anew; everything else is a broker in trouble.
+      if (kafkaTypeOf(error) !== 'OFFSET_OUT_OF_RANGE') health.failed(CONNECTION, error);
+      await backOff(failures++);
+    }
+  }
+  post.loops.delete(nodeId);
+};
+
+/** A topic is watched from its end; whoever read before that looks once more. */
+const begin = async ({ link, settings, ends }: Post, topic: string): Promise<void> => {
+  ends.set(topic, await offsetsOf(link, topic, LATEST));
+  settings.appended(topic);
+};
+
+const keep = async (post: Post): Promise<void> => {
+  const { link, health, wanted, ends, loops } = post;
+  let failures = 0;
+  while (!post.closed) {
+    const fresh = [...wanted].filter((topic) => !ends.has(topic));
+    try {
+      for (const topic of fresh) await begin(post, topic);
+      if (fresh.length > 0) failures = 0;
+    } catch (error) {
+      if (!post.closed) health.failed(CONNECTION, error);
+      for (const topic of fresh) link.doubt(topic);
+      await backOff(failures++);
+    }
+    const nodes = [...ends.keys()].flatMap((topic) => link.known(topic) ?? []);
+    for (const nodeId of new Set(nodes)) {
+      if (!loops.has(nodeId)) loops.set(nodeId, loop(post, nodeId));
+    }
+    await pause(IDLE_MS);
+  }
+};
+
 export const openWatch = (link: Link, settings: KafkaSettings, health: Health): Watch => {
-  const wanted = new Set<string>();
-  const ends: Ends = new Map();
-  const loops = new Map<number, Promise<void>>();
-  let closed = false;
-
-  /** A topic is watched from its end; whoever read before that looks once more. */
-  const begin = async (topic: string): Promise<void> => {
-    ends.set(topic, await offsetsOf(link, topic, LATEST));
-    settings.appended(topic);
+  const post: Post = {
+    ...{ link, settings, health },
+    wanted: new Set(),
+    ends: new Map(),
+    loops: new Map(),
+    closed: false,
   };
-  const ledBy = (nodeId: number) =>
-    [...ends].flatMap(([topic, known]) => {
-      const leaders = link.known(topic) ?? [];
-      const partitions = [...known.keys()].filter((one) => leaders[one] === nodeId);
-      return partitions.length === 0 ? [] : [{ topic, partitions }];
-    });
-  const note = (found: readonly (readonly [string, FetchedPartition])[]): void => {
-    const grown = new Set<string>();
-    for (const [topic, { partition, highWatermark }] of found) {
-      const known = ends.get(topic);
-      const end = Number(highWatermark);
-      if (known === undefined || end <= known[partition]!) continue;
-      known[partition] = end;
-      grown.add(topic);
-    }
-    for (const topic of grown) settings.appended(topic);
-  };
-  const forget = (topics: readonly { topic: string }[], error: unknown): void => {
-    for (const { topic } of topics) {
-      ends.delete(topic);
-      link.blame(topic, error);
-    }
-  };
-
-  const loop = async (nodeId: number): Promise<void> => {
-    let failures = 0;
-    while (!closed) {
-      const topics = ledBy(nodeId);
-      if (topics.length === 0) break;
-      try {
-        note(await look(link, nodeId, topics, ends));
-        failures = 0;
-        health.worked(CONNECTION);
-      } catch (error) {
-        if (closed) break;
-        forget(topics, error);
-        // A shortened topic is looked at anew; everything else is a broker in trouble.
-        if (kafkaTypeOf(error) !== 'OFFSET_OUT_OF_RANGE') health.failed(CONNECTION, error);
-        await pause(Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_LAST_MS));
-      }
-    }
-    loops.delete(nodeId);
-  };
-
-  const keep = async (): Promise<void> => {
-    let failures = 0;
-    while (!closed) {
-      const fresh = [...wanted].filter((topic) => !ends.has(topic));
-      try {
-        for (const topic of fresh) await begin(topic);
-        if (fresh.length > 0) failures = 0;
-      } catch (error) {
-        if (!closed) health.failed(CONNECTION, error);
-        for (const topic of fresh) link.doubt(topic);
-        await pause(Math.min(RETRY_FIRST_MS * 2 ** failures++, RETRY_LAST_MS));
-      }
-      const nodes = [...ends.keys()].flatMap((topic) => link.known(topic) ?? []);
-      for (const nodeId of new Set(nodes)) {
-        if (!loops.has(nodeId)) loops.set(nodeId, loop(nodeId));
-      }
-      await pause(IDLE_MS);
-    }
-  };
-  const keeping = keep();
+  const keeping = keep(post);
   return {
-    add: (topic) => void wanted.add(topic),
+    add: (topic) => void post.wanted.add(topic),
     close: async () => {
-      closed = true;
+      post.closed = true;
       await link.close();
-      await Promise.all([keeping, ...loops.values()]);
+      await Promise.all([keeping, ...post.loops.values()]);
     },
   };
 };
