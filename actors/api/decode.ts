@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { utf8Bytes } from '#proto/bytes.ts';
 import { err, ok, type Result } from '#proto/result.ts';
+import { STATES } from '../feedback/protocol.ts';
 import { type Problem, problem } from './problem.ts';
 import type { Request } from './request.ts';
 
@@ -10,17 +11,6 @@ export const ANOMALIES_MAX = 500;
 export const POLICIES_MAX = 200;
 const KEY_BYTES_MAX = 512;
 const ID_BYTES_MAX = 128;
-/** The life of an anomaly, in its order. */
-export const ANOMALY_STATES = [
-  'DETECTED',
-  'PUBLISHED',
-  'ADMITTED',
-  'COMMITTED',
-  'REJECTED',
-  'TIMEOUT',
-  'EXPIRED',
-] as const;
-
 const ONCE = 'give it once';
 
 /** Digits only: `1e3`, ` 5` and `0x5` are mistakes more often than meant. */
@@ -40,7 +30,7 @@ const text = (bytesMax: number) =>
 const state = z
   .string({ error: ONCE })
   .transform((word) => word.toUpperCase())
-  .pipe(z.enum(ANOMALY_STATES, { error: `one of ${ANOMALY_STATES.join(', ')}` }));
+  .pipe(z.enum(STATES, { error: `one of ${STATES.join(', ')}` }));
 const flag = z.enum(['true', 'false'], { error: 'true or false' }).transform((s) => s === 'true');
 
 const nothing = z.strictObject({});

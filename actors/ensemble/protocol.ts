@@ -4,21 +4,22 @@ import { address, blob, bool, oneOf, shared, str, u32 } from '#runtime/actor.ts'
 export const ENGINES = ['rules', 'math', 'ml'] as const;
 export type Engine = (typeof ENGINES)[number];
 
+/** A batch as engines score it: `vectors` Float32 flows x 79, `columns` flows x FLOW, `aggregates` windows x WINDOW. */
+export const scoredBatch = {
+  epoch: u32,
+  seq: u32,
+  flows: u32,
+  windows: u32,
+  vectors: shared,
+  columns: shared,
+  aggregates: shared,
+  end: bool,
+} as const;
+
 /** Puts the engines' verdicts together, aggregates them into incidents, hands these to the signer. */
 export const ensemble = address('ensemble', {
-  /** From features: `vectors` Float32 flows x 79, `columns` flows x FLOW, `aggregates` windows x WINDOW. */
-  batch: {
-    epoch: u32,
-    seq: u32,
-    flows: u32,
-    windows: u32,
-    vectors: shared,
-    columns: shared,
-    aggregates: shared,
-    /** What is read in this epoch, `kind:base name` or the kind alone: `pcap:scan.pcap.gz`, `synthetic`. */
-    capture: str,
-    end: bool,
-  },
+  /** From features. `capture` is what this epoch reads, `kind:base name` or the kind alone: `pcap:scan.pcap.gz`. */
+  batch: { ...scoredBatch, capture: str },
   /**
    * From an engine: Float32 matrices (flows + windows) x threats, NaN = abstains; both empty when
    * `abstained`. `reasons` is UTF-8 JSON, [{subject, threat, reasons: [{feature, value, limit, technique?}]}],

@@ -1,17 +1,8 @@
 /**
- * The life of an anomaly in seven states (DATA_FLOW of the original system), as pure functions. A state
+ * The life of an anomaly in seven states, as pure functions. A state
  * that validators report counts only when f+1 distinct ones say the same: one validator moves nothing.
  */
-export const STATES = [
-  'DETECTED',
-  'PUBLISHED',
-  'ADMITTED',
-  'COMMITTED',
-  'REJECTED',
-  'TIMEOUT',
-  'EXPIRED',
-] as const;
-export type LifecycleState = (typeof STATES)[number];
+import type { LifecycleState } from './protocol.ts';
 
 const NEXT: { readonly [S in LifecycleState]: readonly LifecycleState[] } = {
   DETECTED: ['PUBLISHED'],

@@ -1,6 +1,18 @@
 /** What became of every anomaly: told by detection, learned from the chain, asked by the API. */
 import { address, blob, bool, bytes, f64, question, str, u32 } from '#runtime/actor.ts';
 
+/** The life of an anomaly, in its order. */
+export const STATES = [
+  'DETECTED',
+  'PUBLISHED',
+  'ADMITTED',
+  'COMMITTED',
+  'REJECTED',
+  'TIMEOUT',
+  'EXPIRED',
+] as const;
+export type LifecycleState = (typeof STATES)[number];
+
 export const feedback = address('feedback', {
   /** From the signer: it has taken a detection; `atMs` is Unix milliseconds. */
   detected: { contentHash: bytes(32), atMs: f64 },

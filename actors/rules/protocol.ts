@@ -1,16 +1,7 @@
-import { address, bool, shared, u32 } from '#runtime/actor.ts';
+import { address } from '#runtime/actor.ts';
+import { scoredBatch } from '../ensemble/protocol.ts';
 
 /** The rules engine: named thresholds over flows and windows. Answers each batch to the ensemble. */
 export const rules = address('rules', {
-  /** `vectors` Float32 flows x 79, `columns` flows x FLOW, `aggregates` windows x WINDOW. */
-  batch: {
-    epoch: u32,
-    seq: u32,
-    flows: u32,
-    windows: u32,
-    vectors: shared,
-    columns: shared,
-    aggregates: shared,
-    end: bool,
-  },
+  batch: scoredBatch,
 });

@@ -5,12 +5,11 @@ import {
   believersNeeded,
   elapse,
   isTerminal,
-  type LifecycleState,
   mayFollow,
   report,
-  STATES,
   transition,
 } from '#actors/feedback/lifecycle.ts';
+import { type LifecycleState, STATES } from '#actors/feedback/protocol.ts';
 
 const anomaly = (state: LifecycleState = 'PUBLISHED'): Anomaly => ({
   id: 'a',
