@@ -103,7 +103,7 @@ const readKeyObject = (path: string): KeyObject => {
       closeSync(file);
     }
   } catch (cause) {
-    throw new KeyFileError('unreadable', path, errorCode(cause));
+    throw new KeyFileError('unreadable', path, inWords(errorCode(cause)));
   }
   if ((mode & 0o077) !== 0) {
     const text = mode.toString(8).padStart(4, '0');
@@ -138,7 +138,11 @@ const writeNew = (path: string, pem: string): void => {
     file = openSync(path, 'wx', 0o600);
   } catch (cause) {
     const code = errorCode(cause);
-    throw new KeyFileError(code === 'EEXIST' ? 'exists' : 'unreadable', path, code);
+    if (code === 'EEXIST') {
+      throw new KeyFileError('exists', path, 'it exists, and is never overwritten');
+    }
+    const reason = code === 'ENOENT' ? 'its folder does not exist' : inWords(code);
+    throw new KeyFileError('unreadable', path, reason);
   }
   try {
     writeSync(file, pem);
@@ -153,6 +157,14 @@ export const keyPairFromSeed = (seed: Uint8Array): KeyPair =>
   keyPairOf(
     createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' }),
   );
+
+const WORDS: { readonly [code: string]: string } = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'its folder is no folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+};
+const inWords = (code: string): string => WORDS[code] ?? code;
 
 const errorCode = (cause: unknown): string =>
   cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);

@@ -44,8 +44,10 @@ export const askNode = async (
   } catch (fault) {
     const { code, message } = fault as NodeJS.ErrnoException;
     const isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED';
-    const reason = isAbsent ? 'no node runs on it' : message;
-    return failure(`${reason}: ${path.dirname(controlPath(dataDir.value))}`);
+    const folder = path.dirname(controlPath(dataDir.value));
+    return failure(
+      isAbsent ? `no node runs on the data folder ${folder}` : `${folder}: ${message}`,
+    );
   }
   try {
     await ask(node);

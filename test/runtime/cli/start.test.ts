@@ -91,7 +91,10 @@ test('a second process on the same data folder is refused by name; status and tr
   first.signal('SIGTERM');
   expect((await first.done).code).toBe(0);
   const gone = await cybermesh(['status', '--data', dataDir]);
-  expect(gone).toMatchObject({ code: 1, stderr: `error: no node runs on it: ${dataDir}\n` });
+  expect(gone).toMatchObject({
+    code: 1,
+    stderr: `error: no node runs on the data folder ${dataDir}\n`,
+  });
 });
 
 test('kill -9 leaves a lock that the next start takes over', async () => {
