@@ -9,7 +9,8 @@ import type { Store } from '#native/store.ts';
 import type { IoPort } from '#runtime/actor.ts';
 import type { RedisSettings } from './config.ts';
 import type { Self } from './core.ts';
-import { type Anomaly, STATES } from './lifecycle.ts';
+import type { Anomaly } from './lifecycle.ts';
+import { STATES } from './protocol.ts';
 
 /** In the own store: what Redis lacks, and which Redis it was that has the rest. */
 export const MIRROR_MIGRATION = `
@@ -159,16 +160,9 @@ export type LifecycleMirror = {
   close(): Promise<void>;
 };
 
-/** Without settings a mirror of nothing. */
-export const openMirror = (
-  store: Store,
-  settings: RedisSettings | undefined,
-  port: IoPort<Self>,
-): LifecycleMirror => {
-  if (settings === undefined) {
-    return { due: () => undefined, flush: () => undefined, close: () => Promise.resolve() };
-  }
-  const queries = queriesOf(store);
+/** One writer at a time; what becomes due meanwhile is written behind it. */
+const flusherOf = (mirror: Mirror, url: string) => {
+  const { port, link } = mirror;
   let working: Promise<void> | undefined;
   let isAgain = false;
   let isMarked = false;
@@ -190,19 +184,15 @@ export const openMirror = (
   /** A Redis that is there and takes nothing (full, read-only) is tried again after a pause. */
   const failed = (fault: unknown): void => {
     isMarked = false;
-    const reason = explainRedis(fault, settings.url);
+    const reason = explainRedis(fault, url);
     const text = 'the lifecycle is not written to Redis now: it goes on in the own store';
     if (reason !== said) port.log('warn', text, { reason });
     said = reason;
     port.emit('redis_failures', 1);
-    clearTimeout(retry);
-    retry = setTimeout(() => {
-      retry = undefined;
-      flush();
-    }, RETRY_MS);
+    retry = setTimeout(anew, RETRY_MS);
   };
   const flush = (): void => {
-    if (isClosed || retry !== undefined || !mirror.link.isUp()) return;
+    if (isClosed || retry !== undefined || !link.isUp()) return;
     isAgain = working !== undefined;
     working ??= work()
       .catch(failed)
@@ -211,28 +201,49 @@ export const openMirror = (
         if (isAgain) flush();
       });
   };
+  /** Redis has come, or a pause is over: what it has is not known. */
+  const anew = (): void => {
+    clearTimeout(retry);
+    retry = undefined;
+    isMarked = false;
+    flush();
+  };
+  const end = async (): Promise<void> => {
+    isClosed = true;
+    await working;
+    clearTimeout(retry);
+  };
+  return { flush, anew, end };
+};
+
+/** Without settings a mirror of nothing. */
+export const openMirror = (
+  store: Store,
+  settings: RedisSettings | undefined,
+  port: IoPort<Self>,
+): LifecycleMirror => {
+  if (settings === undefined) {
+    return { due: () => undefined, flush: () => undefined, close: () => Promise.resolve() };
+  }
+  const queries = queriesOf(store);
+  port.gauge('redis_connected', 0);
   const link = openRedis(settings, DEADLINE_MS, {
     onUp: () => {
       port.gauge('redis_connected', 1);
-      isMarked = false;
-      clearTimeout(retry);
-      retry = undefined;
-      flush();
+      flusher.anew();
     },
     onDown: (reason) => {
       port.gauge('redis_connected', 0);
       port.log('warn', 'Redis is away: the lifecycle goes on in the own store', { reason });
     },
   });
-  const mirror: Mirror = { store, queries, link, retainMs: settings.retainMs, port };
-  port.gauge('redis_connected', 0);
+  const { retainMs, url } = settings;
+  const flusher = flusherOf({ store, queries, link, retainMs, port }, url);
   return {
     due: (id) => void queries.due.run(id),
-    flush,
+    flush: flusher.flush,
     close: async () => {
-      isClosed = true;
-      clearTimeout(retry);
-      await working;
+      await flusher.end();
       link.close();
     },
   };

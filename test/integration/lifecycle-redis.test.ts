@@ -5,7 +5,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { config } from '#actors/feedback/config.ts';
 import type { Self } from '#actors/feedback/core.ts';
 import { io } from '#actors/feedback/io.ts';
-import type { Anomaly, LifecycleState } from '#actors/feedback/lifecycle.ts';
+import type { Anomaly } from '#actors/feedback/lifecycle.ts';
+import type { LifecycleState } from '#actors/feedback/protocol.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { freshFolder, portOf } from '#test/kit/executor-host.ts';
 import { hasRedis, NEEDS_REDIS, type RedisServer, redisServer } from '#test/kit/redis.ts';
