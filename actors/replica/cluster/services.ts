@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
 } from 'node:fs';
+import { connect } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -20,6 +21,8 @@ export type Service<T> = { readonly value: T; readonly stop: () => Promise<void>
 type Say = (text: string) => void;
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+/** Where `npm run kafka` and most brokers for trying out listen. */
+const HERE = { host: '127.0.0.1', port: 9092 } as const;
 /** The first time, Kafka itself is fetched. */
 const BROKER_MS = 300_000;
 const DATABASE_MS = 60_000;
@@ -34,8 +37,16 @@ const stopped = async (child: ChildProcess, signal: NodeJS.Signals): Promise<voi
   const gone = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });
-  child.kill(signal);
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  // Its whole group: what npm or the server has started goes with it.
+  const tell = (name: NodeJS.Signals): void => {
+    try {
+      process.kill(-(child.pid as number), name);
+    } catch {
+      // It ended by itself meanwhile.
+    }
+  };
+  tell(signal);
+  const timer = setTimeout(() => tell('SIGKILL'), STOP_MS);
   await gone;
   clearTimeout(timer);
 };
@@ -47,11 +58,28 @@ const hasScript = (name: string): boolean => {
   return manifest.scripts?.[name] !== undefined;
 };
 
-/** `npm run kafka`: its first line with an address is where the broker is. */
-export const startBroker = (say: Say): Promise<Result<Service<string>, string>> => {
-  if (!hasScript('kafka')) {
-    return Promise.resolve(err('no broker is given: use --brokers host:port'));
+const isOpen = (host: string, port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect({ host, port, timeout: 1000 });
+    const give = (open: boolean): void => {
+      socket.destroy();
+      resolve(open);
+    };
+    socket.once('connect', () => give(true));
+    socket.once('error', () => give(false));
+    socket.once('timeout', () => give(false));
+  });
+
+/** The broker that runs on this machine already, else that of `npm run kafka`. */
+export const startBroker = async (say: Say): Promise<Result<Service<string>, string>> => {
+  if (await isOpen(HERE.host, HERE.port)) {
+    return ok({ value: `${HERE.host}:${HERE.port}`, stop: async () => undefined });
   }
+  return hasScript('kafka') ? runBroker(say) : err('no broker is given: use --brokers host:port');
+};
+
+/** `npm run kafka`: its first line with an address is where the broker is. */
+const runBroker = (say: Say): Promise<Result<Service<string>, string>> => {
   const child = spawn('npm', ['run', '--silent', 'kafka'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
