@@ -25,13 +25,16 @@ Kafka ${version} is ready; Ctrl-C stops it, its data stays in ${folder} (--fresh
 Try it:
   node runtime start config/local.yaml --set 'bus={driver: kafka, brokers: ["127.0.0.1:${PORTS.plain}"], create: {}}'
 `);
+  let stopping = false;
   const stop = async (): Promise<void> => {
+    stopping = true;
     await broker.stop();
     process.exit(0);
   };
   process.once('SIGINT', () => void stop());
   process.once('SIGTERM', () => void stop());
   await broker.ended();
+  if (stopping) return;
   console.error(`the broker ended by itself: ${path.join(folder, 'broker.log')} says why`);
   process.exit(1);
 };

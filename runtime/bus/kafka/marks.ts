@@ -3,7 +3,7 @@
  * a group without members. They are written MARKS_MS after they were told, all of a group together.
  */
 import { kafkaTypeOf } from './faults.ts';
-import type { Health } from './health.ts';
+import { CONNECTION, type Health } from './health.ts';
 import type { Link } from './link.ts';
 import { EARLIEST, offsetsOf } from './offsets.ts';
 import type { KafkaSettings } from './settings.ts';
@@ -117,7 +117,7 @@ const flush = async (book: Book, group: string): Promise<boolean> => {
     return true;
   } catch (error) {
     book.link.doubtCoordinator(nameOf(book, group));
-    book.health.failed(scope, error);
+    book.health.failed(kafkaTypeOf(error) === '' ? CONNECTION : scope, error);
     return false;
   }
 };
