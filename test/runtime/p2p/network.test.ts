@@ -56,6 +56,20 @@ const until = async (condition: () => boolean): Promise<void> => {
   }
 };
 
+test('a peer may be known by the name of its host: it is looked up at each dial', async () => {
+  const [a, b] = [await identity('a'), await identity('b')];
+  const frames: string[] = [];
+  const named = {
+    ...b.peer,
+    address: b.peer.address.replace('/ip4/127.0.0.1/', '/dns4/localhost/'),
+  };
+  const network = await open(a, [named], []);
+  await open(b, [a.peer], [], frames);
+  network.send('b', Uint8Array.of(7));
+  await until(() => frames.length === 1);
+  expect(frames).toEqual(['a:1:7']);
+});
+
 test('frames reach their peer in order, the largest included', async () => {
   const [a, b] = [await identity('a'), await identity('b')];
   const frames: string[] = [];
