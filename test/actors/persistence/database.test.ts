@@ -95,3 +95,45 @@ test('a connection that is lost in mid-work is thrown away and ends nothing else
   expect(released).toEqual([lost]);
   expect(connection.listenerCount('error')).toBe(0);
 });
+
+test.each(['40003', '08006', '57P01'])(
+  'a COMMIT that ends with %s is looked up by key, and what is there is not written again',
+  async (code) => {
+    const { transaction, retries, said } = poolOf({ commits: [conflict(code)] });
+    let runs = 0;
+    const found = await transaction(
+      async () => ++runs,
+      async () => 42,
+    );
+    expect([found, runs, retries()]).toEqual([42, 1, 1]);
+    expect(said.filter((text) => text.startsWith('BEGIN'))).toHaveLength(1);
+  },
+);
+
+test('a COMMIT without an answer that has left nothing behind is repeated', async () => {
+  const { transaction } = poolOf({ commits: [new Error('Connection terminated unexpectedly')] });
+  let runs = 0;
+  const look = async () => undefined;
+  expect(await transaction(async () => ++runs, look)).toBe(2);
+});
+
+test("without a key to look by, a COMMIT without an answer is the caller's to find out about", async () => {
+  const lost = conflict('08006');
+  const { transaction } = poolOf({ commits: [lost] });
+  let runs = 0;
+  await expect(transaction(async () => ++runs)).rejects.toBe(lost);
+  expect(runs).toBe(1);
+});
+
+test('the same codes before the COMMIT say that nothing counts: they are not looked up', async () => {
+  const { transaction } = poolOf({ commits: [] });
+  let looked = 0;
+  const work = transaction(
+    async () => {
+      throw conflict('08006');
+    },
+    async () => ++looked,
+  );
+  await expect(work).rejects.toMatchObject({ code: '08006' });
+  expect(looked).toBe(0);
+});

@@ -1,0 +1,100 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { hex } from '#proto/bytes.ts';
+import { decodeAnomaly } from '#proto/wire/anomaly.ts';
+import { TOPICS } from '#proto/wire/topics.ts';
+import { chainOfValidator, fatesOf, topicLength, topicOf } from '#test/kit/fates.ts';
+import { fillScanTable } from '#test/kit/flow-table.ts';
+import { ownPorts } from '#test/kit/local-node.ts';
+import {
+  hasPostgres,
+  NEEDS_POSTGRES,
+  type PostgresServer,
+  postgresServer,
+} from '#test/kit/postgres.ts';
+import { launchCybermesh, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { until } from '#test/kit/system.ts';
+
+const SCANNERS = 60;
+const RUN_MS = 150_000;
+const SOURCE = 'detection.telemetry.config.source';
+
+let server: PostgresServer;
+let folder: ReturnType<typeof temporaryFolder>;
+let newest: Running | undefined;
+
+/** A whole node whose telemetry reads the table; a process group, so a signal reaches all of it. */
+const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
+  const { set } = await ownPorts();
+  const source = {
+    kind: 'postgres',
+    url: server.url,
+    table: 'flows',
+    pollMs: 0,
+    segmentRows: 2000,
+  };
+  const settings = [
+    `node.dataDir=${dataDir}`,
+    `detection.signer.config.perSecondMax=${perSecondMax}`,
+    // On a busy machine an engine that is late abstains, and the anomaly says so: another content.
+    'detection.ensemble.config.deadlineMs=600000',
+    ...Object.entries(source).map(([name, value]) => `${SOURCE}.${name}=${value}`),
+  ];
+  const sets = [...set, ...settings].map((one) => `--set=${one}`);
+  return () => {
+    newest = launchCybermesh(['start', 'config/local.yaml', ...sets], { timeoutMs: RUN_MS });
+    return newest;
+  };
+};
+
+const contentsOf = (dataDir: string): readonly string[] => {
+  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
+    const event = decodeAnomaly(value);
+    if (!event.ok) throw new Error(event.error.detail);
+    return hex(event.value.contentHash);
+  });
+  return [...new Set(contents)].toSorted();
+};
+
+describe.skipIf(!hasPostgres)(`a node on a table of flows ${NEEDS_POSTGRES}`, () => {
+  beforeAll(async () => {
+    folder = temporaryFolder('cybermesh-table-node-');
+    server = await postgresServer();
+    await fillScanTable(server, 'flows', SCANNERS);
+  }, 120_000);
+  afterAll(async () => {
+    newest?.signal('SIGKILL');
+    await newest?.done;
+    await server.close();
+    folder.remove();
+  });
+
+  test('killed with kill -9 twice in the middle, it says of the table what an undisturbed one says, each once', {
+    timeout: 3 * RUN_MS,
+  }, async () => {
+    const calm = path.join(folder.path, 'calm');
+    const undisturbed = (await starter(calm, 1000))();
+    const done = await undisturbed.done;
+    expect(done.code, undisturbed.output().slice(-3000)).toBe(0);
+    const expected = contentsOf(calm);
+    expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
+
+    const dataDir = path.join(folder.path, 'killed');
+    const start = await starter(dataDir, 15);
+    for (const share of [0.2, 0.6]) {
+      const run = start();
+      const enough = expected.length * share;
+      await until(() => topicLength(dataDir, TOPICS.anomalies) >= enough, 90_000, 50);
+      run.signal('SIGKILL');
+      await run.done;
+    }
+    const last = start();
+    expect((await last.done).code, last.output().slice(-3000)).toBe(0);
+    expect(contentsOf(dataDir)).toEqual(expected);
+    const { open, twice, forks, committed, published } = fatesOf(dataDir);
+    expect([open, twice, forks]).toEqual([[], [], []]);
+    expect(committed).toHaveLength(published.length);
+    const chain = chainOfValidator(dataDir, 'v1').flatMap((block) => block.contents);
+    expect(chain.toSorted()).toEqual(expected);
+  });
+});
