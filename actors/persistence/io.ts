@@ -52,6 +52,8 @@ type Session = {
   database: Database | undefined;
   /** While this projector is the one that writes. */
   lease: Lease | undefined;
+  /** The row of the genesis is there. */
+  hasGenesis: boolean;
   /** Commands go one after the other: they would meet each other in the row of the lease. */
   turn: Promise<void>;
   readonly config: PersistenceConfig;
@@ -106,13 +108,10 @@ const attempt = async (session: Session, work: () => Promise<Self>): Promise<voi
 
 /** Takes the lease if it can be had. Resolves to what the holder has to know of SQL. */
 const claim = async (session: Session) => {
-  const { config, genesis, holder, port } = session;
+  const { config, holder, port } = session;
   const claimed = await claimLease(opened(session), holder, config.leaseMs);
   session.lease = claimed.held ? claimed.lease : undefined;
-  if (claimed.held) {
-    port.log('info', 'this projector writes', { fence: claimed.lease.fence });
-    await recordGenesis(writable(session), genesis);
-  }
+  if (claimed.held) port.log('info', 'this projector writes', { fence: claimed.lease.fence });
   const database = opened(session);
   const height = await newestHeight(database);
   return { holds: claimed.held, height, hasAcks: await hasAcks(database) };
@@ -129,6 +128,11 @@ const openSession = async (session: Session): Promise<Self> => {
 const project = async (session: Session, blocks: Uint8Array): Promise<Self> => {
   const began = performance.now();
   const database = writable(session);
+  if (!session.hasGenesis) {
+    // Not before there is a block: until then the committee may refuse the genesis of this validator.
+    await recordGenesis(database, session.genesis);
+    session.hasGenesis = true;
+  }
   const height = await projectBlocks(database, blocks);
   const seconds = (performance.now() - began) / MS_PER_S;
   return { kind: 'projected', height, seconds };
@@ -189,6 +193,7 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
   const session: Session = {
     database: undefined,
     lease: undefined,
+    hasGenesis: false,
     turn: Promise.resolve(),
     config,
     genesis,

@@ -239,6 +239,15 @@ for (const { name, isThere, start } of SQL_ENGINES) {
       await close?.();
     });
 
+    test('the genesis is recorded with the first block: before it the committee may refuse it', async () => {
+      const { commands, close } = await sqlAdapter(server.settings.url);
+      await commands.open(null);
+      expect(await count('genesis')).toBe(0);
+      await commands.project(chain.read(1));
+      expect(await count('genesis')).toBe(1);
+      await close?.();
+    });
+
     test('a projection that differs from the chain is a message with its height', async () => {
       const { commands, close, mailbox } = await sqlAdapter(server.settings.url);
       await commands.open(null);
