@@ -213,8 +213,18 @@ test('a crash between the answer and the next block loses nothing and repeats no
 test('a data folder of another chain is refused', async () => {
   const folder = freshFolder();
   const host = await executorHost(folder, genesis);
+  const first = build(host, genesisParent(host), []);
+  commit(host, first, build(host, parentIn(first), []));
   host.close();
   await expect(executorHost(folder, testGenesis({ blockTxMax: 7 }))).rejects.toThrow('belongs to');
+});
+
+test('a data folder without a block takes another genesis: no more than a file was read', async () => {
+  const folder = freshFolder();
+  (await executorHost(folder, genesis)).close();
+  const other = await executorHost(folder, testGenesis({ blockTxMax: 7 }));
+  expect(other.ask({ kind: 'head' })).toMatchObject({ height: 0 });
+  other.close();
 });
 
 test('state is proven at the head and at older heights; beyond the horizon there is no root', async () => {
