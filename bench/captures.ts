@@ -288,8 +288,14 @@ const main = async (): Promise<void> => {
   const isWanted = ({ name }: Case): boolean =>
     positionals.length === 0 || positionals.some((part) => name.includes(part));
   for (const one of manifest().filter(isWanted)) {
-    add(await measure(one));
-    if (one.name.startsWith('benign')) add(...(await spliced(one)));
+    try {
+      add(await measure(one));
+      if (one.name.startsWith('benign')) add(...(await spliced(one)));
+    } catch (fault) {
+      // One run that fails is not all runs: it has no row, and the end says so.
+      console.error(`FAIL ${one.name}: ${fault}`);
+      process.exitCode = 1;
+    }
   }
   if (values.o === 'json') console.log(JSON.stringify({ at: provenance(), rows: rows.map(plain) }));
   else {
