@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start whole systems: one file at a time, with patience. */
+/** Tests that start whole systems: two files at a time, on ports and in folders of their own, with patience. */
 const INTEGRATION = 'test/integration/**/*.test.ts';
 
 export default defineConfig({
@@ -22,8 +22,7 @@ export default defineConfig({
           name: 'integration',
           include: [INTEGRATION],
           pool: 'forks',
-          fileParallelism: false,
-          maxWorkers: 1,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
