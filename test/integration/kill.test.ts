@@ -10,9 +10,9 @@ import { until } from '#test/kit/system.ts';
 import { sendVisitors } from '#test/kit/visitors.ts';
 
 const RUN_MS = 240_000;
-const SCANNERS = 1000;
+const SCANNERS = 1200;
 /** Anomalies a second. */
-const RATE = 25;
+const RATE = 15;
 let dataDir = '';
 let node: LocalNode | undefined;
 
