@@ -128,7 +128,11 @@ const killEach = async (seed: number): Promise<void> => {
   expect(fates.twice).toEqual([]);
   expect(fates.invented).toEqual([]);
   expect(fates.open).toEqual([]);
-  expect(fates.committed.length + fates.rejected.size).toBe(fates.published.length);
+  // A second copy of what is committed (a signer that died between publishing and noting it) goes to the dead letters.
+  const refused = [...fates.rejected].filter(([id]) => !fates.committed.includes(id));
+  const copies = [...fates.rejected].filter(([id]) => fates.committed.includes(id));
+  expect(copies.filter(([, code]) => code !== 'duplicate' && code !== 'replayed')).toEqual([]);
+  expect(fates.committed.length + refused.length).toBe(fates.published.length);
   expect(fates.published.length).toBeGreaterThanOrEqual(SCANNERS);
 };
 
