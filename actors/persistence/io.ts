@@ -56,6 +56,8 @@ type Session = {
   hasGenesis: boolean;
   /** Commands go one after the other: they would meet each other in the row of the lease. */
   turn: Promise<void>;
+  /** The actor has stopped: nobody hears the result of what is still on its way. */
+  closing: boolean;
   readonly config: PersistenceConfig;
   readonly genesis: Genesis;
   readonly roles: RoleBook;
@@ -195,6 +197,7 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
     lease: undefined,
     hasGenesis: false,
     turn: Promise.resolve(),
+    closing: false,
     config,
     genesis,
     roles: roleBook(genesis),
@@ -202,7 +205,8 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
     port,
     deliver: (message) => {
       // One result a command, and commands go one at a time: a full mailbox here is a bug.
-      if (!port.deliver(message)) throw new Error('persistence cannot take its own result');
+      if (port.deliver(message) || session.closing) return;
+      throw new Error('persistence cannot take its own result');
     },
   };
   const tried = (work: () => Promise<Self>) => inTurn(session, () => attempt(session, work));
@@ -220,6 +224,7 @@ export const io: Io<PersistenceConfig, Self, Commands> = (config, port) => {
       acks: (records) => inTurn(session, () => saveAcks(session, records)),
     },
     close: async () => {
+      session.closing = true;
       await session.turn;
       await close(session);
     },
