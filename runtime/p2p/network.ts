@@ -94,6 +94,20 @@ const enqueue = (link: Link, frame: Uint8Array, settings: NetworkSettings): void
   link.wake();
 };
 
+/** Until a frame is queued or the stream ends (both call `wake`), for `ms` at most. */
+const nextFrame = (link: Link, ms: number, closing: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      closing.removeEventListener('abort', done);
+      link.wake = () => {};
+      resolve();
+    }
+    link.wake = done;
+    closing.addEventListener('abort', done);
+  });
+
 /** Writes the queue into one stream until it breaks, the peer falls silent, or the network closes. */
 const pump = async (
   link: Link,
@@ -111,9 +125,7 @@ const pump = async (
     if (silentMs > settings.silenceMs) throw new Error('silent');
     const frame = link.queue.shift();
     if (frame === undefined) {
-      const idle = new AbortController();
-      link.wake = () => idle.abort();
-      await pause(settings.silenceMs / 4, AbortSignal.any([closing, idle.signal]));
+      await nextFrame(link, settings.silenceMs / 4, closing);
       continue;
     }
     link.queuedBytes -= frame.length;
