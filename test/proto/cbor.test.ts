@@ -77,7 +77,7 @@ test('the byte order mark is text like any other', () => {
 });
 
 test('limits on bytes, depth and items have names', () => {
-  const deep = fromHex('81'.repeat(7) + '01');
+  const deep = fromHex(`${'81'.repeat(7)}01`);
   expect(decodeCanonical(deep, LIMITS)).toEqual({ ok: false, error: 'too-deep' });
   const long = encodeCanonical(Array.from({ length: 1_001 }, () => 0));
   expect(decodeCanonical(long, LIMITS)).toEqual({ ok: false, error: 'too-many-items' });
