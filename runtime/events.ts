@@ -1,6 +1,6 @@
 /** What a running system tells to whoever watches it. */
-import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
-import type { Crash, DeadLetter, DeadReason } from './thread.ts';
+import type { SystemEvent } from './actor.ts';
+import type { Crash, DeadLetter, DeadReason, ThreadEvent } from './thread.ts';
 
 export type RuntimeEvent =
   /** An actor said so: complete, ready, fact, notice. */
@@ -10,14 +10,7 @@ export type RuntimeEvent =
       readonly event: SystemEvent;
       readonly atMs: number;
     }
-  | {
-      readonly kind: 'log';
-      readonly path: string;
-      readonly level: LogLevel;
-      readonly text: string;
-      readonly fields: LogFields;
-      readonly atMs: number;
-    }
+  | Extract<ThreadEvent, { kind: 'log' }>
   | { readonly kind: 'crash'; readonly crash: Crash; readonly atMs: number }
   | { readonly kind: 'started'; readonly path: string; readonly incarnation: number }
   | { readonly kind: 'restarted'; readonly path: string; readonly restarts: number }

@@ -9,11 +9,10 @@ import {
   type HashHex,
   hash,
   hashBytes,
-  mapped,
   type Parse,
+  record,
   type ShapeError,
   text,
-  tuple,
   uint,
 } from './shape.ts';
 
@@ -61,70 +60,21 @@ export const headerToCbor = (header: Header): CborValue => [
   header.payloadBytes,
 ];
 
-type Fields = [
-  typeof HEADER_VERSION,
-  string,
-  number,
-  number,
-  number,
-  HashHex,
-  number,
-  HashHex,
-  HashHex,
-  HashHex,
-  number,
-  number,
-  number,
-];
-
-const fields = tuple<Fields>(
-  exactly(HEADER_VERSION),
-  text(CHAIN_ID_CHARACTERS_MAX),
-  uint,
-  uint,
-  uint,
-  hash,
-  uint,
-  hash,
-  hash,
-  hash,
-  uint,
-  uint,
-  uint,
-);
-
-export const headerShape: Parse<Header> = mapped(
-  fields,
-  ([
-    version,
-    chainId,
-    epoch,
-    height,
-    view,
-    parentHash,
-    parentView,
-    txRoot,
-    stateRoot,
-    proposerId,
-    timeMs,
-    txCount,
-    payloadBytes,
-  ]) => ({
-    version,
-    chainId,
-    epoch,
-    height,
-    view,
-    parentHash,
-    parentView,
-    txRoot,
-    stateRoot,
-    proposerId,
-    timeMs,
-    txCount,
-    payloadBytes,
-  }),
-);
+export const headerShape: Parse<Header> = record({
+  version: exactly(HEADER_VERSION),
+  chainId: text(CHAIN_ID_CHARACTERS_MAX),
+  epoch: uint,
+  height: uint,
+  view: uint,
+  parentHash: hash,
+  parentView: uint,
+  txRoot: hash,
+  stateRoot: hash,
+  proposerId: hash,
+  timeMs: uint,
+  txCount: uint,
+  payloadBytes: uint,
+});
 
 export const encodeHeader = (header: Header): Uint8Array => encodeCanonical(headerToCbor(header));
 

@@ -81,6 +81,20 @@ export const tuple =
     return parsed as unknown as T;
   };
 
+/** An array of exactly these fields, in the order in which they stand here, into an object of their names. */
+export const record = <T extends object>(
+  fields: {
+    readonly [K in keyof T]-?: Parse<T[K]>;
+  },
+): Parse<T> => {
+  const names = Object.keys(fields);
+  const values = tuple(...(Object.values(fields) as Parse<unknown>[]));
+  return mapped(
+    values,
+    (parsed) => Object.fromEntries(names.map((name, at) => [name, parsed[at]])) as T,
+  );
+};
+
 export const mapped =
   <A, B>(parse: Parse<A>, into: (value: A) => B | undefined): Parse<B> =>
   (value) => {

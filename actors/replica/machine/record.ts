@@ -34,6 +34,7 @@ import {
   mapped,
   nullable,
   type Parse,
+  record,
   type ShapeError,
   signature,
   text,
@@ -86,57 +87,20 @@ const proposalShape: Parse<ProposalRecord> = mapped(
 );
 
 const recordShape: Parse<DurableRecord> = mapped(
-  tuple<
-    [
-      typeof VERSION,
-      string,
-      number,
-      number,
-      number,
-      Vote | null,
-      Timeout | null,
-      ProposalRecord | null,
-      Qc,
-      Tc | null,
-      number,
-    ]
-  >(
-    exactly(VERSION),
-    text(CHAIN_ID_CHARACTERS_MAX),
-    uint,
-    uint,
-    uint,
-    nullable(voteShape),
-    nullable(timeoutShape),
-    nullable(proposalShape),
-    qcShape,
-    nullable(tcShape),
-    uint,
-  ),
-  ([
-    ,
-    chainId,
-    epoch,
-    lastActedView,
-    lockedView,
-    lastVote,
-    lastTimeout,
-    lastProposal,
-    highQc,
-    tc,
-    committedHeight,
-  ]) => ({
-    chainId,
-    epoch,
-    lastActedView,
-    lockedView,
-    lastVote,
-    lastTimeout,
-    lastProposal,
-    highQc,
-    tc,
-    committedHeight,
+  record<DurableRecord & { readonly version: typeof VERSION }>({
+    version: exactly(VERSION),
+    chainId: text(CHAIN_ID_CHARACTERS_MAX),
+    epoch: uint,
+    lastActedView: uint,
+    lockedView: uint,
+    lastVote: nullable(voteShape),
+    lastTimeout: nullable(timeoutShape),
+    lastProposal: nullable(proposalShape),
+    highQc: qcShape,
+    tc: nullable(tcShape),
+    committedHeight: uint,
   }),
+  ({ version: _, ...durable }) => durable,
 );
 
 /** CBOR array, followed by its SHA-256: a torn write is not taken for a record. */
