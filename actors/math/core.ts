@@ -1,7 +1,6 @@
 /** Answers each batch with what its windows say against what was normal before them. */
 import { ensemble } from '#actors/ensemble/protocol.ts';
-import { utf8 } from '#proto/bytes.ts';
-import { bytesOf } from '#proto/flow-batch.ts';
+import { ABSTAINED, encodeVerdict, FINDINGS_MAX } from '#proto/verdict.ts';
 import type { Core, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { MathConfig } from './config.ts';
 import { judge, type Memory, newMemory } from './judge.ts';
@@ -12,10 +11,6 @@ type Fx = Effects<Self>;
 
 export type State = { readonly config: MathConfig; epoch: number; memory: Memory };
 
-const NOTHING = new Uint8Array(0);
-/** Findings of one batch that travel; the scores always do. */
-const FINDINGS_MAX = 512;
-
 const step = (state: State, batch: Self, fx: Fx): void => {
   const { epoch, seq } = batch;
   if (epoch < state.epoch) return;
@@ -25,8 +20,7 @@ const step = (state: State, batch: Self, fx: Fx): void => {
   }
   const verdict = { kind: 'verdict', engine: 'math', epoch, seq } as const;
   if (batch.windows === 0) {
-    const nothing = { scores: NOTHING, confidences: NOTHING, reasons: utf8('[]') };
-    fx.tell(ensemble, { ...verdict, abstained: true, ...nothing });
+    fx.tell(ensemble, { ...verdict, ...ABSTAINED });
     return;
   }
   const { scores, confidences, findings } = judge(state.config, state.memory, batch);
@@ -34,10 +28,7 @@ const step = (state: State, batch: Self, fx: Fx): void => {
   fx.gauge('baselines', state.memory.hosts.size);
   fx.tell(ensemble, {
     ...verdict,
-    abstained: false,
-    scores: bytesOf(scores),
-    confidences: bytesOf(confidences),
-    reasons: utf8(JSON.stringify(findings.slice(0, FINDINGS_MAX))),
+    ...encodeVerdict(scores, confidences, findings.slice(0, FINDINGS_MAX)),
   });
 };
 

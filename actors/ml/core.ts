@@ -6,10 +6,10 @@
  */
 
 import { ensemble } from '#actors/ensemble/protocol.ts';
-import { utf8 } from '#proto/bytes.ts';
-import { bytesOf, floatsOf, recordsOf, vectorAt } from '#proto/flow-batch.ts';
+import { floatsOf, recordsOf, vectorAt } from '#proto/flow-batch.ts';
 import { unreachable } from '#proto/result.ts';
 import { newScores, setScore, type Threat } from '#proto/threats.ts';
+import { ABSTAINED, type EncodedVerdict, encodeVerdict } from '#proto/verdict.ts';
 import type { Core, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { MlConfig } from './config.ts';
 import type { Manifest, ModelEntry } from './manifest.ts';
@@ -49,20 +49,13 @@ export type Commands = {
 };
 
 type Fx = Effects<Self, Commands>;
-type Verdict = {
-  readonly abstained: boolean;
-  readonly scores: Uint8Array;
-  readonly confidences: Uint8Array;
-  readonly reasons: Uint8Array;
-};
-
 type Pending = {
   readonly ticket: number;
   readonly epoch: number;
   readonly seq: number;
   readonly subjects: number;
   readonly rows: Uint32Array;
-  verdict: Verdict | undefined;
+  verdict: EncodedVerdict | undefined;
 };
 
 export type State = {
@@ -78,14 +71,6 @@ export type State = {
   running: number;
   /** Oldest first; told to the ensemble from the front, so that batches keep their order. */
   pending: Pending[];
-};
-
-const NOTHING = new Uint8Array(0);
-const ABSTAINED: Verdict = {
-  abstained: true,
-  scores: NOTHING,
-  confidences: NOTHING,
-  reasons: utf8('[]'),
 };
 
 const init = (config: MlConfig): State => ({
@@ -109,7 +94,7 @@ const answer = (state: State, fx: Fx): void => {
   }
 };
 
-const settle = (state: State, ticket: number, verdict: Verdict, fx: Fx): void => {
+const settle = (state: State, ticket: number, verdict: EncodedVerdict, fx: Fx): void => {
   const waiting = state.pending.find((entry) => entry.ticket === ticket);
   if (waiting === undefined || waiting.verdict !== undefined) return;
   waiting.verdict = verdict;
@@ -134,7 +119,7 @@ const onBatch = (state: State, batch: Extract<Self, { readonly kind: 'batch' }>,
   state.tickets += 1;
   const ticket = state.tickets;
   const { epoch, seq, flows, windows } = batch;
-  const put = (rows: Uint32Array, verdict?: Verdict): void => {
+  const put = (rows: Uint32Array, verdict?: EncodedVerdict): void => {
     state.pending.push({ ticket, epoch, seq, subjects: flows + windows, rows, verdict });
   };
   const none = new Uint32Array(0);
@@ -167,7 +152,7 @@ const verdictOf = (
   explain: Explainer,
   scores: Float32Array,
   vectors: Float32Array,
-): Verdict => {
+): EncodedVerdict => {
   const matrix = newScores(waiting.subjects);
   const confidences = newScores(waiting.subjects);
   const reasons: unknown[] = [];
@@ -180,12 +165,7 @@ const verdictOf = (
       reasons.push({ subject, threat, reasons: explain(vectorAt(vectors, reasons.length), score) });
     }
   });
-  return {
-    abstained: false,
-    scores: bytesOf(matrix),
-    confidences: bytesOf(confidences),
-    reasons: utf8(JSON.stringify(reasons)),
-  };
+  return encodeVerdict(matrix, confidences, reasons);
 };
 
 const isUsable = (scores: Float32Array, rows: number): boolean =>

@@ -1,8 +1,7 @@
 /** Answers each batch with the verdict of the rule table; a new table counts from the next batch on. */
 import { ensemble } from '#actors/ensemble/protocol.ts';
-import { utf8 } from '#proto/bytes.ts';
-import { bytesOf } from '#proto/flow-batch.ts';
 import { unreachable } from '#proto/result.ts';
+import { ABSTAINED, encodeVerdict, FINDINGS_MAX } from '#proto/verdict.ts';
 import type { Core, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { RulesConfig } from './config.ts';
 import { evaluate, type Memory, newMemory } from './evaluate.ts';
@@ -22,10 +21,6 @@ export type State = {
   epoch: number;
   memory: Memory;
 };
-
-const NOTHING = new Uint8Array(0);
-/** Findings of one batch that travel; the scores always do. */
-const FINDINGS_MAX = 512;
 
 const onFile = (state: State, text: string, sha256: string, fx: Fx): void => {
   if (state.table?.sha256 === sha256) return;
@@ -57,18 +52,14 @@ const onBatch = (state: State, batch: Extract<Self, { kind: 'batch' }>, fx: Fx):
   }
   const verdict = { kind: 'verdict', engine: 'rules', epoch, seq } as const;
   if (state.table === undefined || flows + windows === 0) {
-    const nothing = { scores: NOTHING, confidences: NOTHING, reasons: utf8('[]') };
-    fx.tell(ensemble, { ...verdict, abstained: true, ...nothing });
+    fx.tell(ensemble, { ...verdict, ...ABSTAINED });
     return;
   }
   const { scores, confidences, findings } = evaluate(state.table, state.memory, batch);
   fx.emit('findings', findings.length);
   fx.tell(ensemble, {
     ...verdict,
-    abstained: false,
-    scores: bytesOf(scores),
-    confidences: bytesOf(confidences),
-    reasons: utf8(JSON.stringify(findings.slice(0, FINDINGS_MAX))),
+    ...encodeVerdict(scores, confidences, findings.slice(0, FINDINGS_MAX)),
   });
 };
 
