@@ -3,6 +3,8 @@
  * with a new id belongs to it beyond doubt; telling it again after a crash of the signer may be answered
  * twice, with the same id. A growing incident waits until the id of its first telling is known.
  */
+import type { signer } from '#actors/signer/protocol.ts';
+import type { MessagesTo } from '#runtime/actor.ts';
 import { payloadBytes, type Telling } from './evidence.ts';
 
 type Batch = { readonly waiting: Waiting[]; readonly answeredIds: Set<string> };
@@ -35,16 +37,11 @@ export const clearOutbox = (outbox: Outbox): void => {
   outbox.awaited.clear();
 };
 
-export type Detection = {
-  readonly seq: number;
-  readonly payload: Uint8Array;
-  readonly evidence: Uint8Array;
-  readonly entity: string;
-  readonly type: string;
-  readonly severity: number;
-  readonly confidence: number;
-  readonly modelVersion: string;
-};
+/** What the signer is told, but for the epoch. */
+export type Detection = Omit<
+  Extract<MessagesTo<typeof signer>, { readonly kind: 'detection' }>,
+  'kind' | 'epoch'
+>;
 
 export const enqueue = (outbox: Outbox, seq: number, tellings: readonly Telling[]): void => {
   if (tellings.length === 0) return;

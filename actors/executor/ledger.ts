@@ -1,7 +1,6 @@
 /** The committed side of the chain: the head, what is due, which content is known, old versions within the horizon. */
 import { hex } from '#proto/bytes.ts';
 import type { Header } from '#proto/consensus/header.ts';
-import { blockHash } from '#proto/consensus/header.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
 import type { Genesis } from '#proto/genesis.ts';
 import { headerOfGenesis } from '#proto/genesis-state.ts';
@@ -10,7 +9,7 @@ import { err, ok, type Result } from '#proto/result.ts';
 import { type AnomalyState, decodeState, type NonceState } from '#proto/state.ts';
 import { type Agenda, agenda, note } from './agenda.ts';
 import type { Rules } from './rules.ts';
-import type { Version } from './version.ts';
+import { headVersion, type Version } from './version.ts';
 
 export type Ledger = {
   readonly rules: Rules;
@@ -56,19 +55,6 @@ const count = (ledger: Ledger, key: string, value: Uint8Array | null, by: 1 | -1
   else ledger.contents.delete(content);
 };
 
-const headVersion = (header: Header, hash: HashHex, tree: Tree): Version => ({
-  hash,
-  header,
-  tree,
-  block: new Uint8Array(0),
-  txIds: [],
-  receipts: [],
-  policies: [],
-  changes: new Map(),
-  dues: [],
-  parent: null,
-});
-
 const ledgerOf = (rules: Rules, horizonBlocks: number, head: Version): Ledger => {
   const ledger: Ledger = {
     rules,
@@ -96,7 +82,7 @@ export const beginLedger = (
 ): Ledger => {
   const header = headerOfGenesis(genesis, rules.crypto);
   const tree = update(null, genesisChanges, rules.crypto);
-  return ledgerOf(rules, horizonBlocks, headVersion(header, blockHash(header, rules.crypto), tree));
+  return ledgerOf(rules, horizonBlocks, headVersion(header, tree, rules.crypto));
 };
 
 /** A chain as its store holds it; the error says what does not fit together. */
@@ -110,11 +96,7 @@ export const restoreLedger = (
   if (hex(rootOf(tree)) !== header.stateRoot) {
     return err(`the stored state at height ${header.height} has root ${hex(rootOf(tree))}`);
   }
-  const ledger = ledgerOf(
-    rules,
-    horizonBlocks,
-    headVersion(header, blockHash(header, rules.crypto), tree),
-  );
+  const ledger = ledgerOf(rules, horizonBlocks, headVersion(header, tree, rules.crypto));
   ledger.proof = proof;
   let older = tree;
   for (const { height, changes } of stored.undo) {

@@ -3,9 +3,11 @@
  * shares with its parent what its block did not change, so a fork costs what its block wrote.
  */
 
+import { EMPTY } from '#proto/bytes.ts';
 import type { PolicyWrite, Receipt } from '#proto/consensus/committed.ts';
-import type { Header } from '#proto/consensus/header.ts';
+import { blockHash, type Header } from '#proto/consensus/header.ts';
 import type { HashHex } from '#proto/consensus/shape.ts';
+import type { Crypto } from '#proto/crypto.ts';
 import type { Tree } from '#proto/merkle.ts';
 import type { Agenda, Due } from './agenda.ts';
 
@@ -25,6 +27,20 @@ export type Version = {
   /** null for the committed head: nothing below it is needed to go on. */
   parent: Version | null;
 };
+
+/** A head without its block: genesis, or one read from the store. */
+export const headVersion = (header: Header, tree: Tree, crypto: Crypto): Version => ({
+  hash: blockHash(header, crypto),
+  header,
+  tree,
+  block: EMPTY,
+  txIds: [],
+  receipts: [],
+  policies: [],
+  changes: new Map(),
+  dues: [],
+  parent: null,
+});
 
 /** What execution reads besides the tree: the branch back to the head, and the head's agenda. */
 export type Branch = {

@@ -15,17 +15,14 @@ import {
   type EvidenceEvent,
   encodeEvidence,
 } from '#proto/wire/evidence.ts';
+import type { MessagesTo } from '#runtime/actor.ts';
+import type { signer } from './protocol.ts';
 
 /** What the ensemble hands over, and what of it is repeated in the envelopes. */
-export type Detection = {
-  readonly payload: Uint8Array;
-  readonly evidence: Uint8Array;
-  readonly entity: string;
-  readonly type: string;
-  readonly severity: number;
-  readonly confidence: number;
-  readonly modelVersion: string;
-};
+export type Detection = Omit<
+  Extract<MessagesTo<typeof signer>, { readonly kind: 'detection' }>,
+  'kind' | 'epoch' | 'seq'
+>;
 
 /** What the limiter gives to a message: its time, and two nonces, `counter` and `counter + 1`. */
 export type Release = {

@@ -2,7 +2,7 @@
 import { type Agenda, agenda, note } from '#actors/executor/agenda.ts';
 import { type Built, buildBlock, type Draft } from '#actors/executor/execution.ts';
 import { type Rules, rulesOf } from '#actors/executor/rules.ts';
-import { branchOf, type Version } from '#actors/executor/version.ts';
+import { branchOf, headVersion, type Version } from '#actors/executor/version.ts';
 import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
 import { type AnchorProof, encodeAnchor } from '#proto/consensus/anchor.ts';
@@ -17,21 +17,8 @@ import { keys } from './chain-genesis.ts';
 
 export type TestChain = { readonly rules: Rules; readonly book: Agenda; head: Version };
 
-export const genesisVersion = (genesis: Genesis): Version => {
-  const header = headerOfGenesis(genesis, crypto);
-  return {
-    hash: blockHash(header, crypto),
-    header,
-    tree: genesisTree(genesis, crypto),
-    block: new Uint8Array(0),
-    txIds: [],
-    receipts: [],
-    policies: [],
-    changes: new Map(),
-    dues: [],
-    parent: null,
-  };
-};
+export const genesisVersion = (genesis: Genesis): Version =>
+  headVersion(headerOfGenesis(genesis, crypto), genesisTree(genesis, crypto), crypto);
 
 export const chainOf = (genesis: Genesis): TestChain => ({
   rules: rulesOf(genesis, crypto),
