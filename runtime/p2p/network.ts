@@ -57,8 +57,8 @@ const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 1000;
 const NO_ROOM_PAUSE_MS = 5;
 
-/** A pause that ends early when `signal` aborts. */
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+/** A pause that ends early when `signal` aborts, or when the wake that `hold` is given is called. */
+const pause = (ms: number, signal: AbortSignal, hold?: (wake: () => void) => void): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(done, ms);
     function done(): void {
@@ -67,6 +67,7 @@ const pause = (ms: number, signal: AbortSignal): Promise<void> =>
       resolve();
     }
     signal.addEventListener('abort', done);
+    hold?.(done);
   });
 
 type Link = {
@@ -96,16 +97,8 @@ const enqueue = (link: Link, frame: Uint8Array, settings: NetworkSettings): void
 
 /** Until a frame is queued or the stream ends (both call `wake`), for `ms` at most. */
 const nextFrame = (link: Link, ms: number, closing: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done(): void {
-      clearTimeout(timer);
-      closing.removeEventListener('abort', done);
-      link.wake = () => {};
-      resolve();
-    }
-    link.wake = done;
-    closing.addEventListener('abort', done);
+  pause(ms, closing, (wake) => {
+    link.wake = wake;
   });
 
 /** Writes the queue into one stream until it breaks, the peer falls silent, or the network closes. */
