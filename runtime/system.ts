@@ -5,6 +5,7 @@ import { unreachable } from '#proto/result.ts';
 import type { SystemEvent, TreeNode } from './actor.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { DeadLetters, Notice, RuntimeEvent } from './events.ts';
+import { widenYoungHeaps } from './heaps.ts';
 import { readMetrics } from './metrics.ts';
 import { deadLettersOf, type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
@@ -51,6 +52,7 @@ export const startSystem = async (
   spec: SystemSpec,
   watch: (event: RuntimeEvent) => void = () => {},
 ): Promise<System> => {
+  widenYoungHeaps();
   const running = new Running(spec);
   running.events.subscribe(watch);
   try {

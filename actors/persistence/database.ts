@@ -163,34 +163,37 @@ const startEmbedded = async (folder: string) => {
   };
 };
 
-const migrateOnce = async (query: Database['query']): Promise<void> => {
-  await query(
+/** What two that migrate at once do to each other, IF NOT EXISTS or not: unique names, types, tuples. */
+const MIGRATION_RACES = new Set(['23505', '42P07', '42710', '40001', '40P01', 'XX000']);
+const MIGRATION_TRIES = 8;
+
+/**
+ * Several may migrate at once. Whoever loses a race repeats the one statement, which then finds the winner's work done:
+ * a race costs one repetition, however many statements there are.
+ */
+const migrate = async (query: Database['query']): Promise<void> => {
+  const settle: Database['query'] = async (text, values) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await query(text, values);
+      } catch (error) {
+        if (attempt >= MIGRATION_TRIES || !MIGRATION_RACES.has(faultCode(error))) throw error;
+        await backOff(attempt);
+      }
+    }
+  };
+  await settle(
     'CREATE TABLE IF NOT EXISTS schema_migrations (version INT8 PRIMARY KEY, applied_at TIMESTAMPTZ NOT NULL)',
   );
-  const { rows } = await query('SELECT version FROM schema_migrations');
+  const { rows } = await settle('SELECT version FROM schema_migrations');
   const applied = new Set(rows.map((row) => Number(row.version)));
   for (const { version, statements } of MIGRATIONS) {
     if (applied.has(version)) continue;
-    for (const statement of statements) await query(statement);
-    await query(
+    for (const statement of statements) await settle(statement);
+    await settle(
       'INSERT INTO schema_migrations VALUES ($1, now()) ON CONFLICT (version) DO NOTHING',
       [version],
     );
-  }
-};
-
-/** What two that migrate at once do to each other, IF NOT EXISTS or not: unique names, types, tuples. */
-const MIGRATION_RACES = new Set(['23505', '42P07', '42710', '40001', '40P01', 'XX000']);
-const MIGRATION_TRIES = 6;
-
-const migrate = async (query: Database['query']): Promise<void> => {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await migrateOnce(query);
-    } catch (error) {
-      if (attempt >= MIGRATION_TRIES || !MIGRATION_RACES.has(faultCode(error))) throw error;
-      await backOff(attempt);
-    }
   }
 };
 

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { campaign } from '#test/kit/campaign.ts';
 import { chainOfValidator } from '#test/kit/fates.ts';
 import { type Kafka, kafkaNeeds, provideKafka } from '#test/kit/kafka.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { hasPostgres } from '#test/kit/postgres.ts';
 import { cybermesh, launchCybermesh, type Running, temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
-import { freePort } from '#test/kit/validators.ts';
 
 const canRun = kafkaNeeds() === '' && hasPostgres;
 const RUN_MS = 290_000;

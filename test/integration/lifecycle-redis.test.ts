@@ -9,8 +9,8 @@ import type { Anomaly } from '#actors/feedback/lifecycle.ts';
 import type { LifecycleState } from '#actors/feedback/protocol.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { freshFolder, portOf } from '#test/kit/executor-host.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { hasRedis, NEEDS_REDIS, type RedisServer, redisServer } from '#test/kit/redis.ts';
-import { freePort } from '#test/kit/validators.ts';
 
 const BEGAN_MS = Date.now() - 600_000;
 const HOUR = new Date(BEGAN_MS).toISOString().slice(0, 13);

@@ -19,8 +19,8 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { makeCertificates } from './certificates.ts';
 import { propertiesOf } from './kafka-properties.ts';
+import { freePort } from './ports.ts';
 import { programOf } from './programs.ts';
-import { freePort } from './validators.ts';
 
 const run = promisify(execFile);
 

@@ -6,8 +6,9 @@ import type { RuntimeEvent } from '#runtime/events.ts';
 import type { System } from '#runtime/system.ts';
 import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { loadTopology, type Topology } from '#runtime/topology/load.ts';
+import { freePort } from './ports.ts';
 import { ROOT } from './processes.ts';
-import { freePlaces, freePort, VALIDATORS } from './validators.ts';
+import { freePlaces, VALIDATORS } from './validators.ts';
 
 export type LocalNode = {
   readonly system: System;

@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { DatabaseSettings } from '#actors/persistence/database.ts';
+import { freePort } from './ports.ts';
 import { programOf } from './programs.ts';
-import { freePort } from './validators.ts';
 
 /** For the name of a test that needs it. */
 export const NEEDS_POSTGRES = '(needs postgres)';

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '@redis/client';
+import { freePort } from './ports.ts';
 import { programOf } from './programs.ts';
-import { freePort } from './validators.ts';
 
 /** For the name of a test that needs it. */
 export const NEEDS_REDIS = '(needs redis-server)';

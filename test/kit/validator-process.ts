@@ -6,8 +6,9 @@ import { hex } from '#proto/bytes.ts';
 import { configHash, encodeGenesis, type Genesis } from '#proto/genesis.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import { openEmbedded } from '#runtime/bus/embedded.ts';
+import { freePort } from './ports.ts';
 import { cybermesh, launchCybermesh, type Running } from './processes.ts';
-import { freePort, type Places, VALIDATORS, type ValidatorName } from './validators.ts';
+import { type Places, VALIDATORS, type ValidatorName } from './validators.ts';
 
 export type ValidatorPlace = {
   readonly folder: string;

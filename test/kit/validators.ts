@@ -1,8 +1,7 @@
 /** Four validators in one system of threads, for integration tests: real replicas, executors, libp2p and disks. */
 
-import { createPrivateKey, randomInt } from 'node:crypto';
+import { createPrivateKey } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
@@ -10,6 +9,7 @@ import { configHash, encodeGenesis, type Genesis } from '#proto/genesis.ts';
 import type { NodeSettings } from '#runtime/actor.ts';
 import type { SupervisorSpec } from '#runtime/spec.ts';
 import { testGenesis } from './chain-genesis.ts';
+import { freePort } from './ports.ts';
 import { actor, supervisor } from './system.ts';
 
 export const VALIDATORS = ['v1', 'v2', 'v3', 'v4'] as const;
@@ -36,27 +36,6 @@ export const prepareValidators = (
   writeFileSync(file, encodeGenesis(genesis));
   const sha256 = hex(configHash(genesis, crypto));
   return { name: 'test', dataDir, genesis: { file, sha256 }, database: { url: 'embedded' } };
-};
-
-/** Below the range that the kernel gives to outgoing connections, which would take a free one meanwhile. */
-const FIRST_PORT = 10_000;
-const PORTS = 20_000;
-const PORT_TRIES = 64;
-
-const listens = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
-
-/** A port of 127.0.0.1 at which nobody listens now. */
-export const freePort = async (): Promise<number> => {
-  for (let attempt = 0; attempt < PORT_TRIES; attempt++) {
-    const port = randomInt(FIRST_PORT, FIRST_PORT + PORTS);
-    if (await listens(port)) return port;
-  }
-  throw new Error(`no free port among ${PORT_TRIES}`);
 };
 
 export type Places = { readonly [V in ValidatorName]: number };

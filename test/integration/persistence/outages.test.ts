@@ -8,6 +8,7 @@ import { openDatabase } from '#actors/persistence/database.ts';
 import { projectBlocks } from '#actors/persistence/projection.ts';
 import type { CommittedChain } from '#test/kit/committed-chain.ts';
 import { anomalyTx } from '#test/kit/messages.ts';
+import { freePort } from '#test/kit/ports.ts';
 import {
   hasPostgres,
   NEEDS_POSTGRES,
@@ -15,7 +16,6 @@ import {
   postgresServer,
 } from '#test/kit/postgres.ts';
 import { dumpOf, sqlAdapter, sqlChain } from '#test/kit/sql-chain.ts';
-import { freePort } from '#test/kit/validators.ts';
 
 let server: PostgresServer;
 let chain: CommittedChain;

@@ -1,19 +1,12 @@
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
-import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { type Network, openNetwork, type Peer } from '#runtime/p2p/network.ts';
+import { freePort } from '#test/kit/ports.ts';
 
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex');
 const publicKeyOf = (seed: Uint8Array): Uint8Array => {
   const key = createPrivateKey({ key: Buffer.concat([PKCS8, seed]), format: 'der', type: 'pkcs8' });
   return createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32);
-};
-const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 };
 
 type Node = { peer: Peer; seed: Uint8Array };
