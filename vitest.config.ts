@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** Tests that start whole systems: two files at a time, on ports and in folders of their own, with patience. */
 const INTEGRATION = 'test/integration/**/*.test.ts';
 
+/** Where temporary files go, and that they go. */
+const TEMPORARY = 'test/kit/temporary.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -12,6 +15,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: [INTEGRATION],
           pool: 'forks',
+          globalSetup: TEMPORARY,
           maxWorkers: 2,
           testTimeout: 30_000,
           hookTimeout: 30_000,
@@ -22,6 +26,7 @@ export default defineConfig({
           name: 'integration',
           include: [INTEGRATION],
           pool: 'forks',
+          globalSetup: TEMPORARY,
           maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 120_000,

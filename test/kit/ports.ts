@@ -2,7 +2,6 @@
 import { randomInt } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 /** Below the range that the kernel gives to outgoing connections, which would take a free one meanwhile. */
@@ -10,7 +9,7 @@ const FIRST_PORT = 10_000;
 const PORTS = 20_000;
 const PORT_TRIES = 64;
 /** A file a port, with the process that has it: between asking and listening nobody else may be told the same. */
-const FOLDER = path.join(tmpdir(), 'cybermesh-ports');
+const FOLDER = '/tmp/cybermesh-ports';
 
 const taken = new Set<string>();
 process.on('exit', () => {

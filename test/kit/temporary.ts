@@ -1,0 +1,20 @@
+/** Every test's temporary files lie in one folder, which is gone when the tests are. */
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+
+/** Short: a socket's path has 107 bytes. Others may look in: servers that refuse to be root run as somebody else. */
+const MODE = 0o755;
+
+/** What vitest calls before the first test, and whose result after the last. */
+export const setup = (): (() => void) => {
+  const before = process.env.TMPDIR;
+  const folder = mkdtempSync(path.join(tmpdir(), 'cm-'));
+  chmodSync(folder, MODE);
+  process.env.TMPDIR = folder;
+  return () => {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
+    rmSync(folder, { recursive: true, force: true });
+  };
+};
