@@ -137,6 +137,7 @@ const take = (
   if (kind === 'remove') {
     // What is undone in the same breath never comes into force.
     if (waiting >= 0) batch.apply.splice(waiting, 1);
+    entry.status = 'removed';
     batch.remove.push(entry);
     return false;
   }

@@ -4,7 +4,7 @@ import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import { type Fault, failed } from './backend.ts';
+import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
@@ -89,11 +89,11 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       enforce: (batch) =>
         inTurn(async () => {
           const why = brake();
-          const gone = batch.remove.map((entry) => entry.id);
+          const ended = batch.remove.map((entry) => entry.id);
           const outcomes =
             why === undefined
-              ? await backend.change(batch.apply, gone, port.now())
-              : batch.apply.map((entry) => failed(entry, why));
+              ? await backend.change(batch.apply, ended, port.now())
+              : [...batch.apply.map((entry) => failed(entry, why)), ...gone(ended, why.code)];
           deliver({ kind: 'enforced', batch, outcomes });
         }),
       save: (work) => {

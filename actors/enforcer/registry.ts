@@ -24,6 +24,10 @@ export type Entry = {
   turn: number;
 };
 
+/** Its removal is committed, and what enforces has not done it yet. */
+export const isLeaving = (entry: Entry): boolean =>
+  entry.status === 'removed' && entry.endedAtMs === 0;
+
 /** What the API shows of one. */
 export type PolicyView = {
   readonly id: string;

@@ -3,7 +3,7 @@ import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
 import type { Surroundings } from './neighbourhood.ts';
-import { allDesired, desired, type Entry, forget, viewOf } from './registry.ts';
+import { allDesired, desired, type Entry, forget, isLeaving, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
 import { forbidden, type Refusal } from './verdict.ts';
 
@@ -40,6 +40,30 @@ const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: numb
   return ackFailed({ ...entry, policyId: entry.id, code, reason }, signer, atMs);
 };
 
+const end = (entry: Entry, atMs: number, fx: Fx): void => {
+  if (entry.status !== 'expired') entry.status = 'removed';
+  entry.endedAtMs = atMs;
+  fx.emit(entry.status, 1);
+};
+
+/** An operator's removal is acknowledged like a policy: whoever ordered it hears that the firewall has obeyed. */
+const settleRemoval = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: number): Ack => {
+  entry.status = 'removed';
+  if (!outcome.ok) {
+    const { code, reason } = outcome;
+    entry.reason = reason;
+    fx.emit('failed', 1);
+    fx.log('warn', 'a removal is not done', { id: entry.id, code, reason });
+    return ackFailed({ ...entry, policyId: entry.id, code, reason }, state.signer!, atMs);
+  }
+  entry.reason = outcome.reason === '' ? 'removed' : `removed (${outcome.reason})`;
+  entry.appliedAtMs = atMs;
+  end(entry, atMs, fx);
+  const text = `${viewOf(entry).targets.join(', ')} is let through again`;
+  fx.signal({ kind: 'notice', topic: 'policy', text });
+  return ackApplied(entry, state.signer!, atMs);
+};
+
 export const enforced = (
   state: State,
   message: Extract<Self, { kind: 'enforced' }>,
@@ -54,10 +78,10 @@ export const enforced = (
   for (const [k, entry] of batch.apply.entries()) {
     acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
   }
-  for (const entry of batch.remove) {
-    if (entry.status !== 'expired') entry.status = 'removed';
-    entry.endedAtMs = atMs;
-    fx.emit(entry.status, 1);
+  for (const [k, entry] of batch.remove.entries()) {
+    const outcome = outcomes[batch.apply.length + k]!;
+    if (entry.rule.action === 'remove') acks.push(settleRemoval(state, entry, outcome, fx, atMs));
+    else end(entry, atMs, fx);
   }
   for (const refused of batch.refused) {
     fx.emit('refused', 1);
@@ -99,10 +123,21 @@ export const reconciled = (
     acks.push(settle(state, entry, outcome, fx, atMs));
     changed.push(entry);
   }
+  const wanted = new Set(message.desired.map((entry) => entry.id));
+  // A comparison that began before the removal was heard says nothing about it.
+  const leaving = [...state.registry.entries.values()].filter(
+    (entry) => isLeaving(entry) && !wanted.has(entry.id),
+  );
+  for (const entry of found.isEqual ? leaving : []) {
+    entry.turn++;
+    acks.push(settleRemoval(state, entry, { id: entry.id, ok: true, reason: '' }, fx, atMs));
+    changed.push(entry);
+  }
   if (changed.length > 0) {
     fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
   }
-  if (found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
+  const isOpen = leaving.length > 0 && !found.isEqual;
+  if (isOpen || found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
   if (found.fault !== undefined && state.fault?.reason !== found.fault.reason) {
     fx.log('error', 'what is in force cannot be read or written', { ...found.fault });
   }

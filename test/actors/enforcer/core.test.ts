@@ -53,7 +53,7 @@ const receive = (values: Uint8Array[], atMs = NOW_MS, outcome?: Applied) => {
   core.step(state, { kind: 'fetched', result: { ok: true, value: fetched } }, fx, atMs);
   const enforce = fx.take().find((e) => e.command === 'enforce')!;
   const batch = enforce.argument as Commands['enforce'];
-  const outcomes = batch.apply.map(
+  const outcomes = [...batch.apply, ...batch.remove].map(
     ({ id }): Applied => outcome ?? { id, ok: true, reason: 'noop' },
   );
   core.step(state, { kind: 'enforced', batch, outcomes }, fx, atMs);
@@ -201,7 +201,10 @@ test('a policy that the backend lost and cannot restore fails, and one that come
     const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
     const missing = [entry];
     const desired = [entry];
-    const result = { missing, foreign: 0, outcomes: [outcome], packets, fault: undefined };
+    const result = {
+      ...{ missing, foreign: 0, outcomes: [outcome], packets },
+      ...{ isEqual: false, fault: undefined },
+    };
     fx.take();
     core.step(state, { kind: 'reconciled', desired, found: result }, fx, NOW_MS);
     const save = fx.take().find((e) => e.command === 'save');
