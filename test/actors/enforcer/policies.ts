@@ -2,14 +2,16 @@
 import { crypto } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { encodeCommitProof } from '#proto/commit-proof.ts';
+import type { Transaction } from '#proto/consensus/transaction.ts';
 import type { Genesis } from '#proto/genesis.ts';
 import { get, prove } from '#proto/merkle.ts';
+import type { PolicyRule } from '#proto/policy.ts';
 import { decodeState, policyKey } from '#proto/state.ts';
 import { signControl } from '#proto/wire/control.ts';
 import type { PolicyUpdateEvent } from '#proto/wire/policy-update.ts';
 import { anchorFor, buildOn, chainOf, commitTo } from '#test/kit/chain.ts';
 import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
-import { anomalyTx } from '#test/kit/messages.ts';
+import { anomalyTx, policyTx } from '#test/kit/messages.ts';
 
 export const genesis = testGenesis();
 
@@ -85,4 +87,24 @@ export const updateOf = (
     },
     pair.sign,
   );
+};
+
+/** An operator's policy and its removal, each proven by the block that carries it. */
+export const orderedPolicy = (over: Partial<PolicyRule> = {}, on = genesis) => {
+  const chain = chainOf(on);
+  const blockOf = (tx: Transaction) => {
+    const version = buildOn(chain, chain.head, [tx]).version;
+    commitTo(chain, version);
+    const { key } = version.policies[0]!;
+    const next = buildOn(chain, chain.head, []).version;
+    const value = get(version.tree, key, crypto)!;
+    const merkle = prove(version.tree, key, crypto);
+    const anchor = anchorFor(version.header, next.header);
+    const proof = encodeCommitProof({ anchor, key, value, merkle });
+    const state = decodeState(policyKey(''), value);
+    return { policyId: key.slice('policies/'.length), state, proof, later: proof };
+  };
+  const added = blockOf(policyTx(over, { counter: 1 }));
+  const removed = blockOf(policyTx({ ...over, action: 'remove' }, { counter: 2 }));
+  return { added, removed, removal: updateOf(removed, { action: 'remove' }) };
 };

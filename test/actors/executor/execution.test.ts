@@ -259,6 +259,30 @@ test('an operator removes a policy; the tombstone stays until it would have expi
   expect(stateAt(later, policyKey('policy-1'))).toBeNull();
 });
 
+test('nobody but an operator removes a policy, whatever detectors may propose', () => {
+  const chain = chainOf(testGenesis({ detectorsMayPropose: true }));
+  const proposed = policyTx({}, { key: keys.detector, counter: 1 });
+  const added = buildOn(chain, chain.head, [proposed]).version;
+  expect(stateAt(added, policyKey('policy-1'))).toMatchObject({ status: 'active' });
+  const removal = policyTx({ action: 'remove' }, { key: keys.detector, counter: 2 });
+  expect(buildOn(chain, added, [removal]).refused[0]?.reason).toBe('removal-needs-operator');
+  expect(forged(chain, added, [removal])).toBe('transaction-0-removal-needs-operator');
+  const closed = chainOf(testGenesis());
+  expect(forged(closed, closed.head, [removal])).toBe('transaction-0-unknown-producer');
+});
+
+test('the removal of a policy that is not there, or not any more, stands in no block', () => {
+  const chain = chainOf(testGenesis());
+  const unknown = policyTx({ action: 'remove', policy_id: 'nobody' }, { counter: 9 });
+  expect(forged(chain, chain.head, [unknown])).toBe('transaction-0-no-such-policy');
+  const added = buildOn(chain, chain.head, [policyTx({ guardrails: { ttl_seconds: 1 } })]).version;
+  const late = added.header.timeMs + 2000;
+  const tsMs = late;
+  const removal = policyTx({ action: 'remove' }, { counter: 2, tsMs });
+  const refused = buildOn(chain, added, [removal], { timeMs: late }).refused;
+  expect(refused[0]?.reason).toBe('no-such-policy');
+});
+
 test('caps on active policies and on policies a minute hold', () => {
   const many = [1, 2, 3].map((n) => anomalyTx({ src_ip: `198.51.100.${n}` }, { counter: n }));
   const active = chainOf(testGenesis({ activePoliciesMax: 2 }));
