@@ -27,6 +27,14 @@ export type FaultCode =
 
 export type Fault = { readonly code: FaultCode; readonly reason: string };
 
+/** Why nothing is enforced, and who wants it so. */
+export type Brake = Fault & {
+  readonly by: string;
+  /** Unix ms; null where nobody has said. */
+  readonly sinceMs: number | null;
+  readonly untilMs: number | null;
+};
+
 /** `reason` of an applied one says how ('noop', 'dry_run'); `code` of a failed one is the backend's. */
 export type Applied =
   | { readonly id: string; readonly ok: true; readonly reason: string }

@@ -13,6 +13,7 @@ import { commitMark, done, onFetched, poll, subscription } from '#runtime/bus/su
 import { newOutbox, pendingAcks } from './acks.ts';
 import { listed, summary } from './answers.ts';
 import { NO_PACKETS } from './backend.ts';
+import { answered, braked, pull, release } from './braking.ts';
 import type { EnforcerConfig } from './config.ts';
 import { cutOff, NOWHERE } from './neighbourhood.ts';
 import { published, sendAcks } from './posting.ts';
@@ -27,7 +28,7 @@ import {
   type Registry,
 } from './registry.ts';
 import { remembered } from './remembered.ts';
-import { braked, enforced, giveWay, reconciled, surveyed } from './settling.ts';
+import { enforced, giveWay, reconciled, surveyed } from './settling.ts';
 import type { Commands, Fx, Place, Self, State } from './state.ts';
 import { judge, type Refusal, type Verdict } from './verdict.ts';
 
@@ -217,6 +218,12 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'braked':
       braked(state, message, fx);
       return compare(state, fx, atMs);
+    case 'brake':
+      return pull(message, fx);
+    case 'release':
+      return release(message, fx);
+    case 'handled':
+      return answered(message, fx);
     case 'survey':
       fx.io('survey', null);
       return fx.after(state.config.surveyMs, { kind: 'survey' }, 'survey');

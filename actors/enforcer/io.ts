@@ -6,29 +6,14 @@ import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
+import { brakeOf, pullBrake, releaseBrake } from './brake.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { NOWHERE, type Surroundings } from './neighbourhood.ts';
-import { readPanic } from './panic.ts';
 import { reconcile, restore, suspend } from './reconciling.ts';
 import type { Entry } from './registry.ts';
 import { openDisk } from './store.ts';
 import { surveyor } from './surroundings.ts';
-
-/** Why nothing is enforced, asked anew before every write. */
-const brakeOf = (config: EnforcerConfig, port: IoPort<Self>): (() => Fault | undefined) => {
-  if (config.killSwitch) {
-    return () => ({ code: 'kill-switch', reason: 'killSwitch is set in the topology' });
-  }
-  return () => {
-    const panic = readPanic(port.node.dataDir, port.now());
-    if (panic === undefined) return undefined;
-    const until = Number.isFinite(panic.untilMs)
-      ? `until ${new Date(panic.untilMs).toISOString()}`
-      : 'until somebody ends it';
-    return { code: 'panic', reason: `panic by ${panic.by} ${until}: ${panic.reason}` };
-  };
-};
 
 const surveys = (config: EnforcerConfig, port: IoPort<Self>): (() => Promise<Surroundings>) => {
   const survey = surveyor({
@@ -77,6 +62,20 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       deliver({ kind: 'reconciled', desired, found });
     });
   let braked: string | undefined;
+  const look = (): void => {
+    const why = brake();
+    if (why?.reason === braked) return;
+    braked = why?.reason;
+    deliver({ kind: 'braked', why });
+  };
+  const clear = async (): Promise<Fault | undefined> => {
+    let fault: Fault | undefined;
+    await inTurn(async () => {
+      const cleared = await backend.clear();
+      if (!cleared.ok) fault = cleared.error;
+    });
+    return fault;
+  };
   const probed = await backend.probe();
   if (!probed.ok) port.log('error', 'policies cannot be enforced', { ...probed.error });
   return {
@@ -105,11 +104,16 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       },
       restore: (desired) => equalize(desired, restore),
       reconcile: (desired) => equalize(desired, reconcile),
-      look: () => {
-        const why = brake();
-        if (why?.reason === braked) return;
-        braked = why?.reason;
-        deliver({ kind: 'braked', why });
+      look,
+      pull: async ({ replyTo, ...how }) => {
+        const done = await pullBrake(how, port, clear);
+        look();
+        deliver({ kind: 'handled', replyTo, ...done });
+      },
+      release: ({ by, replyTo }) => {
+        const done = releaseBrake(by, config, port);
+        look();
+        deliver({ kind: 'handled', replyTo, ...done });
       },
       survey: async () => deliver({ kind: 'surveyed', around: await survey() }),
     },

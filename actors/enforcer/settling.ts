@@ -1,4 +1,4 @@
-/** What came of a batch, of a comparison with the backend, and of a pulled brake. */
+/** What came of a batch and of a comparison with the backend. */
 import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
@@ -161,15 +161,6 @@ const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx
     missing: lost,
     foreign: found.foreign,
   });
-};
-
-export const braked = (state: State, message: Extract<Self, { kind: 'braked' }>, fx: Fx): void => {
-  const { why } = message;
-  state.brake = why;
-  fx.gauge('braked', why === undefined ? 0 : 1);
-  const text = why === undefined ? 'enforcing again' : `nothing is enforced: ${why.reason}`;
-  fx.log('warn', text);
-  fx.signal({ kind: 'notice', topic: 'policy', text });
 };
 
 const sacredOf = ({ own, gateways, resolvers, admins }: Surroundings): string =>

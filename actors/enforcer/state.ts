@@ -6,7 +6,7 @@ import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { Subscription } from '#runtime/bus/subscription.ts';
 import type { Ack, Outbox, Signer } from './acks.ts';
-import type { Applied, Census, Fault } from './backend.ts';
+import type { Applied, Brake, Census, Fault } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Surroundings } from './neighbourhood.ts';
 import type { enforcer } from './protocol.ts';
@@ -27,6 +27,26 @@ export type Batch = {
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
 };
+
+/** What came of a hand on the brake. */
+export type Handled = {
+  readonly replyTo: MessagesOf<'brake'>['replyTo'];
+  readonly outcome: 'done' | 'failed' | 'in-topology';
+  /** Why not, in a sentence; '' when done. */
+  readonly text: string;
+};
+
+export type Pull = {
+  readonly lastsMs: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly replyTo: Handled['replyTo'];
+};
+
+type MessagesOf<K extends MessagesTo<typeof enforcer>['kind']> = Extract<
+  MessagesTo<typeof enforcer>,
+  { kind: K }
+>;
 
 export type Self =
   | MessagesTo<typeof enforcer>
@@ -51,7 +71,8 @@ export type Self =
       readonly found: Reconciled;
     }
   /** The brake was pulled, or released: then `why` is undefined. */
-  | { readonly kind: 'braked'; readonly why: Fault | undefined }
+  | { readonly kind: 'braked'; readonly why: Brake | undefined }
+  | ({ readonly kind: 'handled' } & Handled)
   | { readonly kind: 'survey' }
   | { readonly kind: 'surveyed'; readonly around: Surroundings }
   | {
@@ -75,6 +96,8 @@ export type Commands = {
   restore: readonly Entry[];
   /** Everything that is to be in force: the backend is made equal to it. */
   reconcile: readonly Entry[];
+  pull: Pull;
+  release: { readonly by: string; readonly replyTo: Handled['replyTo'] };
   /** Looks whether the brake is pulled. */
   look: null;
   survey: null;
@@ -93,7 +116,7 @@ export type State = {
   coverage: number;
   packets: Census['packets'];
   /** Why nothing is enforced. */
-  brake: Fault | undefined;
+  brake: Brake | undefined;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
   /** A comparison is due because something was written. */

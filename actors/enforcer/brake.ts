@@ -1,0 +1,75 @@
+/** The brake in the world: the panic file of the node, whoever writes it, and the switch in the topology. */
+import type { IoPort } from '#runtime/actor.ts';
+import type { Brake, Fault } from './backend.ts';
+import type { EnforcerConfig } from './config.ts';
+import type { Self } from './core.ts';
+import { endPanic, readPanic, startPanic } from './panic.ts';
+import type { Handled, Pull } from './state.ts';
+
+const IN_TOPOLOGY: Brake = {
+  ...{ code: 'kill-switch', reason: 'killSwitch is set in the topology' },
+  ...{ by: 'topology', sinceMs: null, untilMs: null },
+};
+
+/** Why nothing is enforced, asked anew before every write. */
+export const brakeOf = (
+  config: Pick<EnforcerConfig, 'killSwitch'>,
+  port: Pick<IoPort<Self>, 'node' | 'now'>,
+): (() => Brake | undefined) => {
+  if (config.killSwitch) return () => IN_TOPOLOGY;
+  return () => {
+    const panic = readPanic(port.node.dataDir, port.now());
+    if (panic === undefined) return undefined;
+    const { by, atMs } = panic;
+    const isBounded = Number.isFinite(panic.untilMs);
+    const until = isBounded
+      ? `until ${new Date(panic.untilMs).toISOString()}`
+      : 'until somebody ends it';
+    return {
+      code: 'panic',
+      reason: `panic by ${by} ${until}: ${panic.reason}`,
+      by,
+      sinceMs: isBounded ? atMs : null,
+      untilMs: isBounded ? panic.untilMs : null,
+    };
+  };
+};
+
+type Done = Omit<Handled, 'replyTo'>;
+
+const failure = (fault: unknown): Done => {
+  const why = fault instanceof Error ? fault.message : String(fault);
+  return { outcome: 'failed', text: `the panic file cannot be written: ${why}` };
+};
+
+/** Written down before anything else; then everything of ours goes, now and not at the next look. */
+export const pullBrake = async (
+  { lastsMs, by, reason }: Omit<Pull, 'replyTo'>,
+  port: Pick<IoPort<Self>, 'node' | 'now'>,
+  clear: () => Promise<Fault | undefined>,
+): Promise<Done> => {
+  const atMs = port.now();
+  try {
+    startPanic(port.node.dataDir, { atMs, untilMs: atMs + lastsMs, by, reason });
+  } catch (fault) {
+    return failure(fault);
+  }
+  const fault = await clear();
+  return fault === undefined
+    ? { outcome: 'done', text: '' }
+    : { outcome: 'failed', text: `${fault.code}: ${fault.reason}` };
+};
+
+export const releaseBrake = (
+  by: string,
+  config: Pick<EnforcerConfig, 'killSwitch'>,
+  port: Pick<IoPort<Self>, 'node' | 'now'>,
+): Done => {
+  try {
+    endPanic(port.node.dataDir, by, port.now());
+  } catch (fault) {
+    return failure(fault);
+  }
+  if (!config.killSwitch) return { outcome: 'done', text: '' };
+  return { outcome: 'in-topology', text: IN_TOPOLOGY.reason };
+};
