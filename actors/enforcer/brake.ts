@@ -1,10 +1,10 @@
 /** The brake in the world: the panic file of the node, whoever writes it, and the switch in the topology. */
-import type { IoPort } from '#runtime/actor.ts';
+import type { IoAdapter, IoPort } from '#runtime/actor.ts';
 import type { Brake, Fault } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Self } from './core.ts';
-import { endPanic, readPanic, startPanic } from './panic.ts';
-import type { Handled, Pull } from './state.ts';
+import { audit, endPanic, readPanic, startPanic } from './panic.ts';
+import type { Commands, Handled, Pull } from './state.ts';
 
 const IN_TOPOLOGY: Brake = {
   ...{ code: 'kill-switch', reason: 'killSwitch is set in the topology' },
@@ -43,24 +43,28 @@ const failure = (fault: unknown): Done => {
 };
 
 /** Written down before anything else; then everything of ours goes, now and not at the next look. */
-export const pullBrake = async (
+const pullBrake = async (
   { lastsMs, by, reason }: Omit<Pull, 'replyTo'>,
-  port: Pick<IoPort<Self>, 'node' | 'now'>,
+  config: Pick<EnforcerConfig, 'backend'>,
+  port: Pick<IoPort<Self>, 'node' | 'now' | 'path'>,
   clear: () => Promise<Fault | undefined>,
 ): Promise<Done> => {
   const atMs = port.now();
+  const { dataDir } = port.node;
   try {
-    startPanic(port.node.dataDir, { atMs, untilMs: atMs + lastsMs, by, reason });
+    startPanic(dataDir, { atMs, untilMs: atMs + lastsMs, by, reason });
   } catch (fault) {
     return failure(fault);
   }
   const fault = await clear();
+  const details = { agent: port.path, backend: config.backend, error: fault ?? null };
+  audit(dataDir, 'clear', { atMs: port.now(), ...details });
   return fault === undefined
     ? { outcome: 'done', text: '' }
     : { outcome: 'failed', text: `${fault.code}: ${fault.reason}` };
 };
 
-export const releaseBrake = (
+const releaseBrake = (
   by: string,
   config: Pick<EnforcerConfig, 'killSwitch'>,
   port: Pick<IoPort<Self>, 'node' | 'now'>,
@@ -72,4 +76,39 @@ export const releaseBrake = (
   }
   if (!config.killSwitch) return { outcome: 'done', text: '' };
   return { outcome: 'in-topology', text: IN_TOPOLOGY.reason };
+};
+
+type Around = Pick<IoPort<Self>, 'node' | 'now' | 'path'> & {
+  readonly brake: () => Brake | undefined;
+  /** Takes everything of ours away, after what is under way. */
+  readonly clear: () => Promise<Fault | undefined>;
+  readonly deliver: (message: Self) => void;
+};
+
+/** The commands that look at the brake, pull it and release it. */
+export const hands = (
+  config: Pick<EnforcerConfig, 'backend' | 'killSwitch'>,
+  around: Around,
+): IoAdapter<Pick<Commands, 'look' | 'pull' | 'release'>>['commands'] => {
+  const { brake, clear, deliver } = around;
+  let known: string | undefined;
+  const look = (): void => {
+    const why = brake();
+    if (why?.reason === known) return;
+    known = why?.reason;
+    deliver({ kind: 'braked', why });
+  };
+  return {
+    look,
+    pull: async ({ replyTo, ...how }) => {
+      const done = await pullBrake(how, config, around, clear);
+      look();
+      deliver({ kind: 'handled', replyTo, ...done });
+    },
+    release: ({ by, replyTo }) => {
+      const done = releaseBrake(by, config, around);
+      look();
+      deliver({ kind: 'handled', replyTo, ...done });
+    },
+  };
 };

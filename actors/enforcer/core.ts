@@ -253,6 +253,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     brake: undefined,
     fault: undefined,
     readBackDue: false,
+    repaired: false,
     draining: false,
   }),
   start: (_state, fx) => fx.io('open', null),

@@ -6,7 +6,7 @@ import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
-import { brakeOf, pullBrake, releaseBrake } from './brake.ts';
+import { brakeOf, hands } from './brake.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { NOWHERE, type Surroundings } from './neighbourhood.ts';
@@ -61,13 +61,6 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
         : suspend(backend, desired, why));
       deliver({ kind: 'reconciled', desired, found });
     });
-  let braked: string | undefined;
-  const look = (): void => {
-    const why = brake();
-    if (why?.reason === braked) return;
-    braked = why?.reason;
-    deliver({ kind: 'braked', why });
-  };
   const clear = async (): Promise<Fault | undefined> => {
     let fault: Fault | undefined;
     await inTurn(async () => {
@@ -104,17 +97,7 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       },
       restore: (desired) => equalize(desired, restore),
       reconcile: (desired) => equalize(desired, reconcile),
-      look,
-      pull: async ({ replyTo, ...how }) => {
-        const done = await pullBrake(how, port, clear);
-        look();
-        deliver({ kind: 'handled', replyTo, ...done });
-      },
-      release: ({ by, replyTo }) => {
-        const done = releaseBrake(by, config, port);
-        look();
-        deliver({ kind: 'handled', replyTo, ...done });
-      },
+      ...hands(config, { ...port, brake, clear, deliver }),
       survey: async () => deliver({ kind: 'surveyed', around: await survey() }),
     },
     close: async () => {

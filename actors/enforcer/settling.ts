@@ -155,7 +155,10 @@ const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx
   fx.gauge('coverage_ratio', state.coverage);
   state.packets = found.packets;
   for (const action of PACKET_COUNTS) fx.gauge(`packets_${action}`, found.packets[action]);
-  if (lost + found.foreign === 0) return;
+  const differed = lost + found.foreign > 0;
+  if (differed && !state.repaired) compareIn(READ_BACK_MS, state, fx);
+  state.repaired = differed;
+  if (!differed) return;
   fx.emit('drift_repaired', lost + found.foreign);
   fx.log('warn', 'the backend differed from what is committed and was repaired', {
     missing: lost,

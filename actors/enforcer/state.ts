@@ -121,6 +121,8 @@ export type State = {
   fault: Fault | undefined;
   /** A comparison is due because something was written. */
   readBackDue: boolean;
+  /** The last comparison repaired something; another one soon says whether it holds, once in a row. */
+  repaired: boolean;
   draining: boolean;
 };
 

@@ -1,65 +1,35 @@
 /** Decisions by hand on a running node, from the command line to the firewall and back. */
-import { chmodSync, cpSync, mkdirSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeKeyPair } from '#native/crypto.ts';
-import { ownPorts, sourceSet } from '#test/kit/local-node.ts';
+import { commandLine, type Printed } from '#test/kit/command-line.ts';
 import { hasPrograms, isRoot, Namespace } from '#test/kit/namespaces.ts';
-import { cybermesh, launchCybermesh, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { type OperatedNode, operatedNode, PATIENCE_MS, TOPOLOGY } from '#test/kit/operated-node.ts';
+import { cybermesh, temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
 
-const START_MS = 60_000;
-const TOPOLOGY = 'config/local.yaml';
-
-type Node = {
-  readonly run: Running;
-  readonly dataDir: string;
-  readonly api: string;
-  /** `decisions <verb> <topology> ...` with the settings of the node; the code and what was printed. */
-  readonly decisions: (
-    verb: string,
-    ...args: readonly string[]
-  ) => Promise<{ readonly code: number | null; readonly out: string; readonly err: string }>;
-  readonly json: <T>(verb: string, ...args: readonly string[]) => Promise<T>;
+/** A machine that is busy with something else makes nobody fail. */
+const WAIT: { readonly [verb: string]: readonly string[] } = {
+  list: [],
+  add: ['--wait', '2m'],
+  delete: ['--wait', '2m'],
 };
 
 const folder = temporaryFolder('cybermesh-decisions-');
-const running: Running[] = [];
-
-const startNode = async (name: string, extra: readonly string[] = []): Promise<Node> => {
-  const { set, apiPort } = await ownPorts();
-  const dataDir = path.join(folder.path, name);
-  const lines = [...set, `node.dataDir=${dataDir}`, ...sourceSet('none'), ...extra];
-  const sets = lines.map((one) => `--set=${one}`);
-  const run = launchCybermesh(['start', TOPOLOGY, ...sets], { timeoutMs: 240_000 });
-  running.push(run);
-  const api = `http://127.0.0.1:${apiPort}/api/v1`;
-  const isReady = async (): Promise<boolean> => {
-    if (run.child.exitCode !== null) throw new Error(run.output());
-    return (await fetch(`${api}/ready`).catch(() => undefined))?.status === 200;
-  };
-  await until(isReady, START_MS, 100);
-  const decisions: Node['decisions'] = async (verb, ...args) => {
-    const done = await cybermesh(['decisions', verb, TOPOLOGY, ...args, ...sets]);
-    return { code: done.code, out: done.stdout, err: done.stderr };
-  };
-  const json = async <T>(verb: string, ...args: readonly string[]): Promise<T> => {
-    const { out, err } = await decisions(verb, ...args, '-o', 'json');
-    if (out === '') throw new Error(err);
-    return JSON.parse(out) as T;
-  };
-  return { run, dataDir, api, decisions, json };
-};
-
-let node: Node;
+let node: OperatedNode;
 beforeAll(async () => {
-  node = await startNode('noop');
-}, 2 * START_MS);
+  node = await operatedNode(path.join(folder.path, 'noop'));
+}, 2 * PATIENCE_MS);
 afterAll(async () => {
-  for (const run of running) run.signal('SIGTERM');
-  await Promise.all(running.map((run) => run.done));
+  await node?.stop();
   folder.remove();
-}, START_MS);
+}, PATIENCE_MS);
+
+const decide = (verb: string, ...args: readonly string[]): Promise<Printed> =>
+  commandLine('decisions', verb, TOPOLOGY, ...args, ...WAIT[verb]!, ...node.sets);
+const decided = <T>(verb: string, ...args: readonly string[]): Promise<T> =>
+  node.json<T>('decisions', verb, TOPOLOGY, ...args, ...WAIT[verb]!);
 
 type Said = {
   readonly ok: boolean;
@@ -74,11 +44,11 @@ type Listed = { readonly policies: readonly { readonly id: string; readonly stat
 
 test('a decision is added, listed, acknowledged, proven by the API, deleted and gone', async () => {
   const target = '198.51.100.7';
-  const added = await node.json<Said>('add', '--block', target, '--for=10m', '--reason=by hand');
+  const added = await decided<Said>('add', '--block', target, '--for=10m', '--reason=by hand');
   const [one] = added.decisions;
   expect(added).toMatchObject({ ok: true, decisions: [{ fate: 'committed', silent: [] }] });
   expect(one!.acks).toMatchObject([{ agent: 'agent-1', result: 'applied', reason: 'noop' }]);
-  const listed = await node.json<Listed>('list');
+  const listed = await decided<Listed>('list');
   expect(listed.policies).toMatchObject([{ id: one!.policyId, status: 'applied' }]);
   // The API answers from a validator, which may lie a block behind the agent.
   const shown = await until(
@@ -86,34 +56,34 @@ test('a decision is added, listed, acknowledged, proven by the API, deleted and 
       const response = await fetch(`${node.api}/policies/${one!.policyId}`);
       return response.status === 200 && ((await response.json()) as object);
     },
-    START_MS,
+    PATIENCE_MS,
     100,
   );
   expect(shown).toMatchObject({ active: true, action: 'drop', targets: [target], anomaly: '' });
-  const deleted = await node.json<Said>('delete', target);
+  const deleted = await decided<Said>('delete', target);
   expect(deleted).toMatchObject({ ok: true, decisions: [{ policyId: one!.policyId }] });
   expect(deleted.decisions[0]!.acks).toMatchObject([
     { result: 'applied', reason: 'removed (noop)' },
   ]);
   expect(deleted.decisions[0]!.height).toBeGreaterThan(one!.height);
-  expect((await node.json<Listed>('list')).policies).toEqual([]);
-  const again = await node.decisions('delete', one!.policyId);
+  expect((await decided<Listed>('list')).policies).toEqual([]);
+  const again = await decide('delete', one!.policyId);
   expect([again.code, again.err]).toEqual([1, expect.stringMatching(/no-such-policy/)]);
 });
 
 test('a dry run signs nothing, and what is printed for people says the same', async () => {
-  const dry = await node.decisions('add', '--block', '198.51.100.8', '--dry-run');
+  const dry = await decide('add', '--block', '198.51.100.8', '--dry-run');
   expect([dry.code, dry.out]).toEqual([0, expect.stringMatching(/198\.51\.100\.8.*\n1 would be/s)]);
-  expect((await node.json<Listed>('list', '--all')).policies).toHaveLength(1);
-  const done = await node.decisions('add', '--cidr', '203.0.113.0/24', '--action', 'reject');
+  expect((await decided<Listed>('list', '--all')).policies).toHaveLength(1);
+  const done = await decide('add', '--cidr', '203.0.113.0/24', '--action', 'reject');
   expect(done.out).toMatch(
     /^policy op-\S+: committed at height \d+\n {2}agent-1: applied \(noop\)/,
   );
-  const inside = await node.decisions('delete', '203.0.113.9');
+  const inside = await decide('delete', '203.0.113.9');
   expect(inside.err).toMatch(
     /no-such-policy.*delete by id what holds it: op-\S+ \(203.0.113.0\/24\)/,
   );
-  const gone = await node.decisions('delete', '203.0.113.0/24', '--reason', 'mistake');
+  const gone = await decide('delete', '203.0.113.0/24', '--reason', 'mistake');
   expect(gone).toMatchObject({ code: 0, out: expect.stringMatching(/^removal of op-/) });
 });
 
@@ -125,7 +95,7 @@ test('what the chain would refuse is refused here, with its code and what to do'
     [['--block', '198.51.100.9', '--protocol', 'smtp'], /not-enforceable: unknown protocol smtp/],
   ];
   for (const [args, why] of cases) {
-    const { code, out, err } = await node.decisions('add', ...args);
+    const { code, out, err } = await decide('add', ...args);
     expect([args, code, out]).toEqual([args, 1, '']);
     expect(err).toMatch(why);
   }
@@ -144,14 +114,14 @@ test('wrong arguments end with usage and code 2', async () => {
     [[], /list, add or delete is missing/],
   ];
   for (const [args, why] of cases) {
-    const { code, stderr } = await cybermesh(['decisions', ...args]);
+    const { code, err } = await commandLine('decisions', ...args);
     expect([args, code]).toEqual([args, 2]);
-    expect(stderr).toMatch(why);
+    expect(err).toMatch(why);
   }
 });
 
 test('a key that is no operator’s, is not there or lies open signs nothing', async () => {
-  const add = (key: string) => node.decisions('add', '--block', '198.51.100.10', '--key', key);
+  const add = (key: string) => decide('add', '--block', '198.51.100.10', '--key', key);
   expect((await add('detector.pem')).err).toMatch(/detector.pem is the key of a detector of chain/);
   const foreign = path.join(folder.path, 'foreign.pem');
   writeKeyPair(foreign);
@@ -159,7 +129,7 @@ test('a key that is no operator’s, is not there or lies open signs nothing', a
   expect((await add('absent.pem')).err).toMatch(/absent.pem: there is no such file; give the key/);
   chmodSync(foreign, 0o644);
   expect((await add(foreign)).err).toMatch(/foreign.pem: .*0600.*; give the key/);
-  expect((await node.json<Listed>('list')).policies).toEqual([]);
+  expect((await decided<Listed>('list')).policies).toEqual([]);
 });
 
 test('without a running node an order on an embedded bus is refused with what to do', async () => {
@@ -169,32 +139,54 @@ test('without a running node an order on an embedded bus is refused with what to
     cpSync(path.join(node.dataDir, name), path.join(alone, name), { recursive: true });
   }
   const words = ['add', TOPOLOGY, '--block', '198.51.100.7', '--set', `node.dataDir=${alone}`];
-  const done = await cybermesh(['decisions', ...words]);
-  expect([done.code, done.stderr]).toEqual([1, expect.stringMatching(/no node runs .*start it/)]);
+  const done = await commandLine('decisions', ...words);
+  expect([done.code, done.err]).toEqual([1, expect.stringMatching(/no node runs .*start it/)]);
 });
 
 const hasNft = isRoot && hasPrograms('ip', 'nft');
 
 test.skipIf(!hasNft)(
-  'an element stands in the kernel from the acknowledgement of a decision to that of its deletion (needs root and ip and nft)',
+  'an element stands in the kernel from the acknowledgement of a decision to that of its deletion, but for the time of the kill switch (needs root and ip and nft)',
   async () => {
     const space = new Namespace(`cm${process.pid}-decide`);
     try {
-      const real = await startNode('nft', [
+      const token = path.join(folder.path, 'operator.token');
+      writeFileSync(token, 'x'.repeat(40), { mode: 0o600 });
+      const real = await operatedNode(path.join(folder.path, 'nft'), [
         'enforcer.config.backend=nftables',
         `enforcer.config.netns=${space.name}`,
+        `api.operatorTokenFile=${token}`,
       ]);
       const ruleset = (): string => space.exec('nft', 'list', 'ruleset');
-      const added = await real.json<Said>('add', '--block', '198.51.100.7', '--block', 'fd99::1');
+      const give = (verb: string, ...args: readonly string[]): Promise<Said> =>
+        real.json<Said>('decisions', verb, TOPOLOGY, ...args, ...WAIT[verb]!);
+      const added = await give('add', '--block', '198.51.100.7', '--block', 'fd99::1');
       expect(added).toMatchObject({ ok: true, decisions: [{ acks: [{ result: 'applied' }] }] });
       expect(ruleset()).toMatch(/198\.51\.100\.7 timeout/);
       expect(ruleset()).toMatch(/fd99::1 timeout/);
+      const brake = async (method: string, body?: object): Promise<unknown> => {
+        const headers = {
+          authorization: `Bearer ${'x'.repeat(40)}`,
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+        };
+        const init = { method, headers, body: body === undefined ? null : JSON.stringify(body) };
+        return (await fetch(`${real.api}/control/kill-switch`, init)).json();
+      };
+      const pulled = await brake('PUT', { forS: 600, reason: 'lockout' });
+      expect(pulled).toMatchObject({ engaged: true, code: 'panic', backend: 'nftables' });
+      expect(ruleset()).toBe('');
+      const status = await cybermesh(['status', '--data', real.dataDir, '-o', 'json']);
+      const { brakes } = JSON.parse(status.stdout) as { readonly brakes: object };
+      expect(brakes).toMatchObject({ enforcer: expect.stringMatching(/lockout/) });
+      const metrics = await (await fetch(`${real.api}/metrics`)).text();
+      expect(metrics).toMatch(/^cybermesh_enforcer_braked\{[^}]*\} 1$/m);
+      expect(await brake('DELETE')).toMatchObject({ engaged: false, untilMs: null });
+      await until(() => /198\.51\.100\.7 timeout/.test(ruleset()), PATIENCE_MS, 100);
       const [one] = added.decisions;
-      const deleted = await real.json<Said>('delete', one!.policyId);
+      const deleted = await give('delete', one!.policyId);
       expect(deleted).toMatchObject({ ok: true, decisions: [{ acks: [{ reason: 'removed' }] }] });
       expect(ruleset()).not.toMatch(/198\.51\.100\.7|fd99::1/);
-      real.run.signal('SIGTERM');
-      await real.run.done;
+      await real.stop();
     } finally {
       space.remove();
     }

@@ -224,6 +224,25 @@ test('a policy that the backend lost and cannot restore fails, and one that come
   });
 });
 
+test('what was repaired is compared once more soon, and not over and over', () => {
+  const { state, fx } = agent;
+  receive([updateOf(policy)]);
+  const desired = [...state.registry.entries.values()];
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const soon = (missing: typeof desired): boolean => {
+    fx.take();
+    const outcomes = missing.map(({ id }): Applied => ({ id, ok: true, reason: '' }));
+    const found = { missing, foreign: 0, outcomes, packets, isEqual: missing.length === 0 };
+    const whole = { ...found, fault: undefined };
+    core.step(state, { kind: 'reconciled', desired, found: whole }, fx, NOW_MS);
+    return fx.take().some((e) => e.effect === 'after' && e.delayMs === 1000);
+  };
+  expect(soon(desired)).toBe(true);
+  expect(soon(desired)).toBe(false);
+  expect(soon([])).toBe(false);
+  expect(soon(desired)).toBe(true);
+});
+
 const ordered = orderedPolicy();
 
 test('a removal with its proof is carried out once and acknowledged as done, even of a policy never heard of', () => {
