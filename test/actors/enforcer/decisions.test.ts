@@ -19,7 +19,6 @@ import { crypto } from '#native/crypto.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import { hostCidr, parseIp } from '#proto/ip.ts';
 import { roleBook } from '#proto/roles.ts';
-import { signControl } from '#proto/wire/control.ts';
 import { DLQ_HEADERS, TOPICS } from '#proto/wire/topics.ts';
 import { verify } from '#proto/wire/verification.ts';
 import { openEmbedded } from '#runtime/bus/embedded.ts';
@@ -27,7 +26,7 @@ import type { BusRecord } from '#runtime/bus/record.ts';
 import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
 import { ruleOf } from '#test/kit/messages.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
-import { genesis, orderedPolicy, updateOf } from './policies.ts';
+import { ackBytes, genesis, orderedPolicy, updateOf } from './policies.ts';
 
 const STAMP = { policyId: 'op-1', request: 'request:1', ttlS: 600 };
 const block = ['198.51.100.7'];
@@ -159,18 +158,8 @@ const letter = (over: { readonly [name: string]: string } = {}): BusRecord =>
     [DLQ_HEADERS.offset]: '7',
     ...over,
   });
-const ackOf = (over: object = {}, by: keyof typeof keys = 'enforcer'): BusRecord => {
-  const pair = keys[by];
-  const ack = {
-    ...{ policyId: 'policy-1', scopeIdentifier: '', tenant: '', region: '', result: 'applied' },
-    ...{ reason: 'noop', errorCode: '', appliedAt: 0, ackedAt: 0, qcReference: '' },
-    ...{ controllerInstance: 'agent-1', fastPath: false, traceId: '', sourceEventId: '' },
-    ruleHash: Uint8Array.from(Buffer.from(order.ruleHash, 'hex')),
-    ...{ appliedAtMs: 0, ackedAtMs: 0, sentinelEventId: '', ackEventId: 'ack', requestId: '' },
-    ...{ commandId: '', workflowId: '', producerId: pair.publicKey, ...over },
-  } as Parameters<typeof signControl<'policy-ack'>>[1];
-  return recordOf(signControl('policy-ack', ack, pair.sign));
-};
+const ackOf = (over: object = {}, by: keyof typeof keys = 'enforcer'): BusRecord =>
+  recordOf(ackBytes('policy-1', order.ruleHash, over, by));
 const heard = (...said: readonly (readonly [string, BusRecord])[]): Fate => {
   const fate = newFate();
   for (const [topic, record] of said) hear(fate, order, topic, record, believed);
