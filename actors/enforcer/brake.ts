@@ -1,5 +1,6 @@
 /** The brake in the world: the panic file of the node, whoever writes it, and the switch in the topology. */
 import type { IoAdapter, IoPort } from '#runtime/actor.ts';
+import { readApprovals } from './approvals.ts';
 import type { Brake, Fault } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Self } from './core.ts';
@@ -85,14 +86,24 @@ type Around = Pick<IoPort<Self>, 'node' | 'now' | 'path'> & {
   readonly deliver: (message: Self) => void;
 };
 
-/** The commands that look at the brake, pull it and release it. */
+/** The commands that look at the brake and at approvals, pull the brake and release it. */
 export const hands = (
   config: Pick<EnforcerConfig, 'backend' | 'killSwitch'>,
   around: Around,
 ): IoAdapter<Pick<Commands, 'look' | 'pull' | 'release'>>['commands'] => {
   const { brake, clear, deliver } = around;
   let known: string | undefined;
+  let approvals = '{}';
+  const hearApprovals = (): void => {
+    const found = readApprovals(around.node.dataDir);
+    const text = JSON.stringify(found);
+    if (text === approvals) return;
+    approvals = text;
+    const by = Object.entries(found).map(([id, one]) => [id, one.by] as const);
+    deliver({ kind: 'approved', by: new Map(by) });
+  };
   const look = (): void => {
+    hearApprovals();
     const why = brake();
     if (why?.reason === known) return;
     known = why?.reason;

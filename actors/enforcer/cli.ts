@@ -1,6 +1,5 @@
 /** Commands about enforcement: pull the brake, and decisions by hand. */
 import { existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
 import { err, ok, type Result } from '#proto/result.ts';
 import { readArguments } from '#runtime/cli/arguments.ts';
 import { type CliIo, type Command, EXIT, type Prepared, refuse } from '#runtime/cli/command.ts';
@@ -8,6 +7,7 @@ import { type ActorView, actorsOf, type TopologyView } from '#runtime/topology/v
 import { backendOf } from './backends/choice.ts';
 import { config, type EnforcerConfig } from './config.ts';
 import { decisions } from './decisions/command.ts';
+import { who } from './keyboard.ts';
 import { audit, auditFile, endPanic, startPanic } from './panic.ts';
 
 const SET = { set: { type: 'string', multiple: true } } as const;
@@ -33,13 +33,6 @@ export const prepare = async (topology: TopologyView): Promise<Result<Prepared, 
 const durationMs = (text: string): number | undefined => {
   const [, count, unit] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
   return count === undefined ? undefined : Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
-};
-
-/** Who is at the keyboard, behind sudo and ssh. */
-const who = (): string => {
-  const { SUDO_USER: sudo, SSH_CONNECTION: ssh } = process.env;
-  const name = sudo ?? userInfo().username;
-  return ssh === undefined ? name : `${name} from ${ssh.split(' ')[0]}`;
 };
 
 /** Takes what is ours out of the kernel for every agent of the topology. True when all of it is gone. */

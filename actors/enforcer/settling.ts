@@ -94,7 +94,7 @@ export const enforced = (
     state.readBackDue = true;
     compareIn(READ_BACK_MS, state, fx);
   }
-  const entries = [...batch.apply, ...batch.remove, ...batch.renewed];
+  const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
   fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
 };
 
@@ -188,5 +188,6 @@ export const giveWay = (state: State, fx: Fx, atMs: number): void => {
     refused.push({ policyId: entry.id, ...why, ruleHash: entry.ruleHash });
   }
   if (remove.length === 0) return;
-  fx.io('enforce', { apply: [], remove, renewed: [], refused, places: [], sinceMs: atMs });
+  const nothing = { apply: [], renewed: [], held: [], places: [] };
+  fx.io('enforce', { ...nothing, remove, refused, sinceMs: atMs });
 };

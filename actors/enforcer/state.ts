@@ -22,6 +22,8 @@ export type Batch = {
   readonly remove: readonly Entry[];
   /** In force already, on a newer proof. */
   readonly renewed: readonly Entry[];
+  /** Beyond the caps; `refused` says why. */
+  readonly held: readonly Entry[];
   readonly refused: readonly Refusal[];
   readonly places: readonly Place[];
   /** When the agent heard of it, Unix ms. */
@@ -73,6 +75,8 @@ export type Self =
   /** The brake was pulled, or released: then `why` is undefined. */
   | { readonly kind: 'braked'; readonly why: Brake | undefined }
   | ({ readonly kind: 'handled' } & Handled)
+  /** Who has approved which policies, by their ids. */
+  | { readonly kind: 'approved'; readonly by: ReadonlyMap<string, string> }
   | { readonly kind: 'survey' }
   | { readonly kind: 'surveyed'; readonly around: Surroundings }
   | {
@@ -98,7 +102,7 @@ export type Commands = {
   reconcile: readonly Entry[];
   pull: Pull;
   release: { readonly by: string; readonly replyTo: Handled['replyTo'] };
-  /** Looks whether the brake is pulled. */
+  /** Looks whether the brake is pulled, and what was approved. */
   look: null;
   survey: null;
 };
@@ -117,6 +121,7 @@ export type State = {
   packets: Census['packets'];
   /** Why nothing is enforced. */
   brake: Brake | undefined;
+  approved: ReadonlyMap<string, string>;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
   /** A comparison is due because something was written. */

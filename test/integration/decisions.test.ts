@@ -14,12 +14,14 @@ const WAIT: { readonly [verb: string]: readonly string[] } = {
   list: [],
   add: ['--wait', '2m'],
   delete: ['--wait', '2m'],
+  approve: [],
 };
 
 const folder = temporaryFolder('cybermesh-decisions-');
 let node: OperatedNode;
 beforeAll(async () => {
-  node = await operatedNode(path.join(folder.path, 'noop'));
+  // One policy in force is as much as its agent takes without asking.
+  node = await operatedNode(path.join(folder.path, 'noop'), ['enforcer.config.activeMax=1']);
 }, 2 * PATIENCE_MS);
 afterAll(async () => {
   await node?.stop();
@@ -87,6 +89,31 @@ test('a dry run signs nothing, and what is printed for people says the same', as
   expect(gone).toMatchObject({ code: 0, out: expect.stringMatching(/^removal of op-/) });
 });
 
+test('what is beyond the cap of the agent is committed, held, and in force once it is approved', async () => {
+  const [one, two] = ['198.51.100.21', '198.51.100.22'];
+  expect((await decide('add', '--block', one!)).code).toBe(0);
+  const second = await decide('add', '--block', two!);
+  expect([second.code, second.out]).toEqual([
+    1,
+    expect.stringMatching(/committed at height \d+\n {2}agent-1: failed \(too-many-active: 1 of/),
+  ]);
+  expect((await decide('list')).out).toMatch(/held {5}drop {7}198\.51\.100\.22 .*too-many-active/);
+  const [id] = /op-[\da-f-]{36}/.exec(second.out) ?? [];
+  const foreign = await decide('approve', 'op-nobody');
+  expect([foreign.code, foreign.err]).toEqual([1, expect.stringMatching(/holds op-nobody/)]);
+  const approved = await decide('approve', id!, '--reason', 'looked at it');
+  expect([approved.code, approved.out]).toEqual([
+    0,
+    expect.stringMatching(/: approved \(was held/),
+  ]);
+  const inForce = async (): Promise<boolean> => {
+    const { policies } = await decided<Listed>('list');
+    return policies.length === 2 && policies.every(({ status }) => status === 'applied');
+  };
+  await until(inForce, PATIENCE_MS, 500);
+  expect((await decide('delete', one!, two!)).code).toBe(0);
+});
+
 test('what the chain would refuse is refused here, with its code and what to do', async () => {
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['--block', '127.0.0.1'], /never-block: 127.0.0.1\/32 touches 127.0.0.0\/8; /],
@@ -107,11 +134,12 @@ test('wrong arguments end with usage and code 2', async () => {
     [['add', TOPOLOGY, '--block', 'example.org'], /--block: example.org is not an IP address/],
     [['add', TOPOLOGY, '--block', '198.51.100.7', '--for', 'ever'], /--for: expected a duration/],
     [['add', '--block', '198.51.100.7'], /the topology file is missing/],
+    [['approve', TOPOLOGY], /say which: policy ids, or --all/],
     [['delete', TOPOLOGY], /a policy id or an address is missing/],
     [['delete', TOPOLOGY, 'x'.repeat(129)], /longer than any policy id/],
     [['delete', TOPOLOGY, 'x', '--wait', '0s'], /--wait: a duration is 100ms/],
     [['delet', TOPOLOGY, 'x'], /did you mean delete/],
-    [[], /list, add or delete is missing/],
+    [[], /list, add, delete or approve is missing/],
   ];
   for (const [args, why] of cases) {
     const { code, err } = await commandLine('decisions', ...args);

@@ -6,13 +6,13 @@ import { readArguments } from '#runtime/cli/arguments.ts';
 import { type Command, EXIT, refuse } from '#runtime/cli/command.ts';
 import { type ActorView, actorsOf } from '#runtime/topology/view.ts';
 import { readPanic } from '../panic.ts';
-import { desired, type Entry, type PolicyView, viewOf } from '../registry.ts';
+import { desired, type Entry, isHeld, type PolicyView, viewOf } from '../registry.ts';
 import { entryOf } from '../store.ts';
 
 const MS_PER_S = 1000;
 
 /** Every policy in the store of an agent; undefined where there is none. Reads beside a running agent. */
-const stored = (dataDir: string, actor: ActorView): readonly Entry[] | undefined => {
+export const stored = (dataDir: string, actor: ActorView): readonly Entry[] | undefined => {
   const file = path.join(dataDir, ...actor.path.split('.'), 'enforcer.sqlite');
   if (!existsSync(file)) return undefined;
   const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
@@ -56,7 +56,8 @@ Reads the stores of the agents, running or not. --all shows those that have ende
       const entries = stored(dataDir, actor);
       if (entries === undefined) io.err(`${actor.path} has no store in ${dataDir} yet`);
       for (const entry of entries ?? []) {
-        if (parsed.value.options.all !== true && !desired(entry, nowMs)) continue;
+        const isOpen = desired(entry, nowMs) || isHeld(entry, nowMs);
+        if (parsed.value.options.all !== true && !isOpen) continue;
         all.push({ agent: actor.path, ...viewOf(entry) });
       }
     }
