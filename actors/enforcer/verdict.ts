@@ -150,8 +150,8 @@ export const judge = (
   // The chain has judged the evidence; the agent repeats what needs no evidence, with its own limits.
   const isLetThrough = situation.isLetThrough(id);
   const checked = checkGuardrails(entry.rule, limits, {
-    activePolicies: isLetThrough ? 0 : situation.active,
-    policiesLastMinute: isLetThrough ? 0 : situation.lastMinute,
+    activePolicies: situation.active,
+    policiesLastMinute: situation.lastMinute,
     spoofable: false,
   });
   const isCap = !checked.ok && CAPS.has(checked.error.code);

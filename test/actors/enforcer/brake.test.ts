@@ -2,6 +2,8 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { hands } from '#actors/enforcer/brake.ts';
+import { config } from '#actors/enforcer/config.ts';
 import { auditFile, readPanic, startPanic } from '#actors/enforcer/panic.ts';
 import type { Self } from '#actors/enforcer/state.ts';
 import { writeKeyPair } from '#native/crypto.ts';
@@ -117,6 +119,20 @@ test('a brake that cannot be written down is not pulled, and the answer says why
   expect(agent.acks()).toEqual(['applied']);
   expect(await shown(agent)).toMatchObject({ brake: null });
   await agent.close();
+});
+
+test('what cannot be taken away at once is said, and stands in the audit log', async () => {
+  const said: Self[] = [];
+  const node = { dataDir: folder.path } as never;
+  const { pull: pulled } = hands(config.parse({}), {
+    ...{ node, path: 'enforcer', now: () => nowMs, brake: () => undefined },
+    clear: async () => ({ code: 'rejected', reason: 'nft: busy' }),
+    deliver: (message) => void said.push(message),
+  });
+  await pulled({ lastsMs: 1000, by: 'x', reason: 'y', replyTo: to });
+  expect(said).toMatchObject([{ kind: 'handled', outcome: 'failed', text: 'rejected: nft: busy' }]);
+  const events = readFileSync(auditFile(folder.path), 'utf8');
+  expect(events).toMatch(/"event":"clear".*"agent":"enforcer".*"reason":"nft: busy"/);
 });
 
 test('a panic file that nobody can read holds until somebody ends it, and is shown so', async () => {

@@ -185,6 +185,16 @@ test('only a proof says that an order is committed, and it outweighs a refusal',
   }
 });
 
+test('the removal of somebody else is not ours, though the policy is gone by it', () => {
+  const fate = newFate();
+  const ours: Order = { ...order, action: 'remove' };
+  hear(fate, ours, TOPICS.policyUpdates, recordOf(ordered.removal), believed);
+  expect(verdictOf(fate)).toBe('unanswered');
+  const theirs: Order = { ...ours, ruleHash: ordered.removed.state.ruleHash };
+  hear(fate, theirs, TOPICS.policyUpdates, recordOf(ordered.removal), believed);
+  expect(verdictOf(fate)).toBe('committed');
+});
+
 test('a refusal is the dead letter of this very record, with the code that says most', () => {
   const fate = heard([TOPICS.dlq, letter()]);
   expect(fate.refusals).toEqual([{ code: 'guardrail-ttl', detail: '' }]);

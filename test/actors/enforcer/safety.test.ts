@@ -106,6 +106,14 @@ test.each([
   },
 );
 
+test('what was approved before an agent heard of it is in force at once', async () => {
+  const agent = await begin({ activeMax: 1 });
+  for (const id of ['policy-1', second.policyId]) letThrough(id);
+  await agent.tell({ kind: 'tick' });
+  await agent.receive(updateOf(first), updateOf(second), updateOf(asking));
+  expect(agent.acks()).toEqual(['applied', 'applied', 'applied']);
+});
+
 test('approval lifts a cap and nothing else: what may not be blocked stays so', async () => {
   const agent = await begin();
   await agent.receive(updateOf(asking));

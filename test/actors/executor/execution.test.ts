@@ -275,11 +275,17 @@ test('the removal of a policy that is not there, or not any more, stands in no b
   const chain = chainOf(testGenesis());
   const unknown = policyTx({ action: 'remove', policy_id: 'nobody' }, { counter: 9 });
   expect(forged(chain, chain.head, [unknown])).toBe('transaction-0-no-such-policy');
-  const added = buildOn(chain, chain.head, [policyTx({ guardrails: { ttl_seconds: 1 } })]).version;
-  const late = added.header.timeMs + 2000;
-  const tsMs = late;
-  const removal = policyTx({ action: 'remove' }, { counter: 2, tsMs });
-  const refused = buildOn(chain, added, [removal], { timeMs: late }).refused;
+  // More than a block sweeps: what has ended counts for nothing, though it still stands in the state.
+  const ids = Array.from({ length: 120 }, (_, k) => `policy-${1000 + k}`);
+  const brief = ids.map((policy_id, k) =>
+    policyTx({ policy_id, guardrails: { ttl_seconds: 1 } }, { counter: k + 1 }),
+  );
+  const added = buildOn(chain, chain.head, brief).version;
+  const tsMs = added.header.timeMs + 2000;
+  const late = buildOn(chain, added, [], { timeMs: tsMs }).version;
+  const left = ids.find((id) => stateAt(late, policyKey(id)) !== null)!;
+  const removal = policyTx({ policy_id: left, action: 'remove' }, { counter: 200, tsMs });
+  const refused = buildOn(chain, added, [removal], { timeMs: tsMs }).refused;
   expect(refused[0]?.reason).toBe('no-such-policy');
 });
 
