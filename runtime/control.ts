@@ -1,20 +1,11 @@
-/**
- * The control plane of a running node: a Unix socket in its dataDir, readable by its owner only. Plain calls over
- * comlink, each with a deadline; a frame is its length (4 bytes, little endian) and a structured clone.
- */
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
+/** The control plane of a running node: calls through a Unix socket in its dataDir, readable by its owner only. */
 import { join } from 'node:path';
-import { deserialize, serialize } from 'node:v8';
-import { type Endpoint, expose, wrap } from 'comlink';
 import type { SystemView, TreeNode } from './actor.ts';
 import type { DeadLetters, Notice } from './events.ts';
-import { withDeadline } from './port.ts';
+import { type CallServer, connectCalls, serveCalls } from './local-calls.ts';
 import type { Facts } from './record.ts';
 
 const CALL_DEADLINE_MS = 2000;
-const FRAME_BYTES_MAX = 16 * 1024 * 1024;
-const CONNECTIONS_MAX = 16;
 
 export const controlPath = (dataDir: string): string => join(dataDir, 'control.sock');
 
@@ -38,62 +29,10 @@ export type Shown = {
   deadLetters(): DeadLetters;
 };
 
-type Listener = (event: { readonly data: unknown }) => void;
-
-/** The object in a frame; undefined when it holds none. */
-const deserialized = (body: Uint8Array): object | undefined => {
-  try {
-    const data: unknown = deserialize(body);
-    return typeof data === 'object' && data !== null ? data : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-/** A socket as comlink wants it. A frame above 16 MiB, or one that is none, ends the connection. */
-const socketEndpoint = (socket: Socket): Endpoint => {
-  const listeners = new Map<unknown, Listener>();
-  let waiting = Buffer.alloc(0);
-  socket.on('data', (chunk: Buffer) => {
-    waiting = Buffer.concat([waiting, chunk]);
-    while (waiting.length >= 4) {
-      const size = waiting.readUInt32LE(0);
-      if (size > FRAME_BYTES_MAX) {
-        socket.destroy();
-        return;
-      }
-      if (waiting.length < 4 + size) return;
-      const body = waiting.subarray(4, 4 + size);
-      waiting = waiting.subarray(4 + size);
-      const data = deserialized(body);
-      if (data === undefined) socket.destroy();
-      else for (const listener of listeners.values()) listener({ data });
-    }
-  });
-  return {
-    postMessage: (message) => {
-      const body = serialize(message);
-      const head = Buffer.alloc(4);
-      head.writeUInt32LE(body.length);
-      if (!socket.destroyed) socket.write(Buffer.concat([head, body]));
-    },
-    addEventListener: (_type, listener) => {
-      const call = 'handleEvent' in listener ? listener.handleEvent.bind(listener) : listener;
-      listeners.set(listener, call as Listener);
-    },
-    removeEventListener: (_type, listener) => {
-      listeners.delete(listener);
-    },
-  };
-};
-
-export type ControlServer = { close(): Promise<void> };
+export type ControlServer = CallServer;
 
 /** Serves a system. Replaces a socket that nobody listens on; the lock on dataDir is the caller's. */
-export const serveControl = async (dataDir: string, system: Shown): Promise<ControlServer> => {
-  const path = controlPath(dataDir);
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  await rm(path, { force: true });
+export const serveControl = (dataDir: string, system: Shown): Promise<ControlServer> => {
   const calls: ControlCalls = {
     tree: async () => system.tree(),
     metrics: async () => system.metricsText(),
@@ -106,54 +45,21 @@ export const serveControl = async (dataDir: string, system: Shown): Promise<Cont
       deadLetters: system.deadLetters(),
     }),
   };
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('close', () => sockets.delete(socket));
-    socket.on('error', () => socket.destroy());
-    expose(calls, socketEndpoint(socket));
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  await new Promise<void>((listening, failed) => {
-    server.once('error', failed);
-    server.listen(path, listening);
-  });
-  await chmod(path, 0o600);
-  return {
-    close: async () => {
-      const closed = new Promise<void>((done) => server.close(() => done()));
-      for (const socket of sockets) socket.destroy();
-      await closed;
-      await rm(path, { force: true });
-    },
-  };
+  return serveCalls(controlPath(dataDir), calls);
 };
 
 export type ControlClient = ControlCalls & { close(): void };
 
 /** Connects to the node that runs on `dataDir`; rejects when there is none. Every call rejects after 2,000 ms. */
 export const connectControl = async (dataDir: string): Promise<ControlClient> => {
-  const socket = connect(controlPath(dataDir));
-  const connected = new Promise<void>((done, failed) => {
-    socket.once('connect', done);
-    socket.once('error', failed);
-  });
-  await withDeadline(connected, CALL_DEADLINE_MS, 'control socket');
-  let drop: (error: Error) => void = () => {};
-  const lost = new Promise<never>((_, reject) => {
-    drop = reject;
-  });
-  lost.catch(() => {}); // each call races it
-  socket.on('error', drop);
-  socket.on('close', () => drop(new Error('the node closed the connection')));
-  const remote = wrap<ControlCalls>(socketEndpoint(socket));
+  const { remote, within, close } = await connectCalls<ControlCalls>(controlPath(dataDir));
   const call = <T>(work: Promise<T>, what: string): Promise<T> =>
-    withDeadline(Promise.race([work, lost]), CALL_DEADLINE_MS, what);
+    within(work, CALL_DEADLINE_MS, what);
   return {
     tree: () => call(remote.tree(), 'tree'),
     metrics: () => call(remote.metrics(), 'metrics'),
     notices: () => call(remote.notices(), 'notices'),
     status: () => call(remote.status(), 'status'),
-    close: () => socket.destroy(),
+    close,
   };
 };

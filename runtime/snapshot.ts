@@ -103,6 +103,10 @@ export const factsOf = (tree: TreeNode, fact: string): { readonly [branch: strin
 export const stateRootsOf = (tree: TreeNode): { readonly [validator: string]: string } =>
   factsOf(tree, 'state_root');
 
+/** Why agents of this node enforce nothing, by their branch or name; none while they do. */
+export const brakesOf = (tree: TreeNode): { readonly [agent: string]: string } =>
+  Object.fromEntries(Object.entries(factsOf(tree, 'brake')).filter(([, why]) => why !== ''));
+
 /** How far each validator is with its genesis: `agreed`, or what it waits for and whom it refuses. */
 export const genesisOf = (tree: TreeNode): { readonly [validator: string]: string } =>
   factsOf(tree, 'genesis');

@@ -28,7 +28,14 @@ export type Want =
   | { readonly part: 'anomaly'; readonly id: string }
   | { readonly part: 'feedback' }
   | { readonly part: 'policies'; readonly limit: number }
-  | { readonly part: 'enforcement' };
+  | { readonly part: 'enforcement' }
+  | {
+      readonly part: 'brake';
+      readonly lastsS: number;
+      readonly by: string;
+      readonly reason: string;
+    }
+  | { readonly part: 'release'; readonly by: string };
 
 /** What has come in for one request. */
 export type Answers = {
@@ -43,6 +50,8 @@ export type Answers = {
   feedback?: Answered<typeof feedback, 'summary'>;
   policies?: Answered<typeof enforcer, 'list'>;
   enforcement?: Answered<typeof enforcer, 'summary'>;
+  brake?: Answered<typeof enforcer, 'brake'>;
+  release?: Answered<typeof enforcer, 'release'>;
 };
 
 export const noAnswers = (): Answers => ({ states: new Map(), statuses: new Map() });

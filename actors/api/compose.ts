@@ -11,6 +11,7 @@ import {
   composeState,
 } from './chain-answers.ts';
 import { composeConsensus, composeValidator, composeValidators } from './committee-answers.ts';
+import { composeHand, composeKillSwitch } from './kill-switch-answers.ts';
 import { composeOverview } from './overview.ts';
 import { composePolicies, composePolicy } from './policy-answers.ts';
 import type { Request } from './request.ts';
@@ -43,6 +44,11 @@ export const compose = (request: Request, have: Answers, c: Context): Outcome =>
       return composePolicy(request.id, have, c);
     case 'consensus':
       return composeConsensus(have, c);
+    case 'killSwitch':
+      return composeKillSwitch(have, c);
+    case 'brake':
+    case 'release':
+      return composeHand(request, have, c);
     case 'overview':
       return composeOverview(request.system, have, c);
     default:

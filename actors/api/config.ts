@@ -25,6 +25,13 @@ export const config = z.strictObject({
     .max(100)
     .default(['v1', 'v2', 'v3', 'v4'])
     .describe('Validator branches of this node that are asked for their own view of consensus'),
+  operatorTokenFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'File with the token that may use the kill switch; without it the API writes nothing. Relative to the working directory',
+    ),
   answerMs: z
     .int()
     .min(10)

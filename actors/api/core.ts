@@ -65,8 +65,11 @@ const READ_BYTES_MAX = 8 << 20;
 /** An overview shows what is there: it does not wait long for one that is busy. */
 const OVERVIEW_ANSWER_MS = 500;
 
-const deadlineOf = ({ kind }: Request, { answerMs }: ApiConfig): number =>
-  kind === 'overview' ? Math.min(answerMs, OVERVIEW_ANSWER_MS) : answerMs;
+const deadlineOf = ({ kind }: Request, { answerMs, requestMs }: ApiConfig): number => {
+  if (kind === 'overview') return Math.min(answerMs, OVERVIEW_ANSWER_MS);
+  // A firewall takes its time, and an answer is worth waiting for.
+  return kind === 'brake' || kind === 'release' ? Math.max(answerMs, requestMs) : answerMs;
+};
 
 /** Of what part of a node an actor is that answers this. */
 const PART_OF: { readonly [P in Want['part']]: ApiConfig['shows'][number] } = {
@@ -79,6 +82,8 @@ const PART_OF: { readonly [P in Want['part']]: ApiConfig['shows'][number] } = {
   feedback: 'feedback',
   policies: 'enforcement',
   enforcement: 'enforcement',
+  brake: 'enforcement',
+  release: 'enforcement',
 };
 
 /** The answer of an actor that this node is not meant to have: at once, and nothing is sent into the void. */
@@ -123,6 +128,12 @@ const ask = ({ config }: State, id: number, want: Want, ms: number, fx: Fx): voi
     }
     case 'enforcement':
       return fx.ask(enforcer, { kind: 'summary' }, { kind: 'enforcement', id }, ms);
+    case 'brake': {
+      const { lastsS, by, reason } = want;
+      return fx.ask(enforcer, { kind: 'brake', lastsS, by, reason }, { kind: 'brake', id }, ms);
+    }
+    case 'release':
+      return fx.ask(enforcer, { kind: 'release', by: want.by }, { kind: 'release', id }, ms);
     default:
       return unreachable(want);
   }

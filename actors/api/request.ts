@@ -35,6 +35,15 @@ export type Request =
   | { readonly kind: 'policies'; readonly active: boolean | undefined; readonly limit: number }
   | { readonly kind: 'policy'; readonly id: string }
   | { readonly kind: 'consensus' }
+  | { readonly kind: 'killSwitch' }
+  /** Who asks has shown that they may. */
+  | {
+      readonly kind: 'brake';
+      readonly lastsS: number;
+      readonly by: string;
+      readonly reason: string;
+    }
+  | { readonly kind: 'release'; readonly by: string }
   | { readonly kind: 'overview'; readonly system: SystemFacts };
 
 export type RequestOf<K extends Request['kind']> = Extract<Request, { readonly kind: K }>;

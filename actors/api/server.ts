@@ -1,6 +1,6 @@
 /** The routes of /api/v1 on a loopback port. */
 import type { Server } from 'node:http';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { IoPort, TreeNode } from '#runtime/actor.ts';
 import type { ApiConfig } from './config.ts';
 import type { Answer, Self } from './core.ts';
@@ -15,12 +15,14 @@ import {
   sendProblem,
   withHeaders,
 } from './http.ts';
+import { addKillSwitch } from './kill-switch.ts';
 import { follow, liveFrames } from './live.ts';
+import { authorityOf } from './operator-token.ts';
 import { problem } from './problem.ts';
 import type { Request, SystemFacts } from './request.ts';
+import { addRoute, type Handler, PREFIX } from './routes.ts';
 import type { HealthView, View } from './views.ts';
 
-export const PREFIX = '/api/v1';
 /** Its clients stay, so they are counted apart from requests. */
 const LIVE = '/live';
 const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
@@ -35,8 +37,6 @@ export type ApiServer = {
   readonly url: string;
   readonly close: () => Promise<void>;
 };
-
-type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
 
 const restartsIn = (node: TreeNode): number =>
   (node.kind === 'actor' ? node.restarts : 0) +
@@ -94,27 +94,14 @@ const newApp = (config: ApiConfig, port: IoPort<Self>): FastifyInstance => {
     const detail = `there is no ${request.url.split('?')[0]}; everything is below ${PREFIX}`;
     return sendProblem(request, reply, problem('not-found', detail));
   });
-  // No resource takes a body: one is read up to the limit, whatever its type, and left unread.
+  // A body is read up to the limit, whatever its type; what becomes of it is for the one resource that takes one.
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, async () => undefined);
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'buffer' },
+    async (_request: FastifyRequest, body: Buffer) => body,
+  );
   return app;
-};
-
-/** GET and HEAD; every other method is told so. */
-const addRoute = (app: FastifyInstance, path: string, handler: Handler, isStream = false): void => {
-  const url = PREFIX + path;
-  app.get(url, { exposeHeadRoute: !isStream }, handler);
-  const allow = isStream ? 'GET' : 'GET, HEAD';
-  const others = app.supportedMethods.filter((method) => !allow.split(', ').includes(method));
-  app.route({
-    method: others,
-    url,
-    handler: async (request, reply) => {
-      reply.header('allow', allow);
-      const detail = `${request.method} is not possible here, only ${allow}`;
-      return sendProblem(request, reply, problem('method-not-allowed', detail));
-    },
-  });
 };
 
 const plainly = (request: FastifyRequest): void => {
@@ -125,28 +112,33 @@ const plainly = (request: FastifyRequest): void => {
 type Ask = (request: Request) => Promise<Answer>;
 
 const addResource = (app: FastifyInstance, { path, decode }: Resource, ask: Ask): void =>
-  addRoute(app, path, async (request, reply) => {
-    const decoded = decode(request.params, request.query);
-    if (!decoded.ok) return sendProblem(request, reply, decoded.error);
-    const answer = await ask(decoded.value);
-    if (answer.kind === 'problem') return sendProblem(request, reply, answer.problem);
-    return answer.view;
+  addRoute(app, path, {
+    GET: async (request, reply) => {
+      const decoded = decode(request.params, request.query);
+      if (!decoded.ok) return sendProblem(request, reply, decoded.error);
+      const answer = await ask(decoded.value);
+      if (answer.kind === 'problem') return sendProblem(request, reply, answer.problem);
+      return answer.view;
+    },
   });
 
 const addSystemRoutes = (app: FastifyInstance, port: IoPort<Self>): void => {
-  addRoute(app, '/health', async (request): Promise<HealthView> => {
+  const health: Handler = async (request): Promise<HealthView> => {
     plainly(request);
     return { status: 'ok', node: port.node.name };
-  });
-  addRoute(app, '/metrics', async (request, reply) => {
+  };
+  const metrics: Handler = async (request, reply) => {
     plainly(request);
     const text = await orUnavailable(port.system.metrics());
     return reply.type(METRICS_TYPE).send(text);
-  });
-  addRoute(app, '/runtime/tree', async (request) => {
+  };
+  const tree: Handler = async (request) => {
     plainly(request);
     return orUnavailable(port.system.tree());
-  });
+  };
+  addRoute(app, '/health', { GET: health });
+  addRoute(app, '/metrics', { GET: metrics });
+  addRoute(app, '/runtime/tree', { GET: tree });
 };
 
 const addOverview = (
@@ -161,10 +153,11 @@ const addOverview = (
     const { detail, status: _, ...rest } = answer.problem;
     throw new ProblemError('unavailable', detail, rest);
   };
-  addRoute(app, '/dashboard/overview', async (request) => {
+  const shown: Handler = async (request) => {
     plainly(request);
     return overview();
-  });
+  };
+  addRoute(app, '/dashboard/overview', { GET: shown });
   const frames = liveFrames(overview, config.liveMs, (reason) =>
     port.log('debug', 'no overview for the live stream', { reason: String(reason) }),
   );
@@ -188,7 +181,7 @@ const addOverview = (
     });
     return reply;
   };
-  addRoute(app, LIVE, live, true);
+  addRoute(app, LIVE, { GET: live }, true);
 };
 
 const REMEDIES: { readonly [code: string]: string } = {
@@ -214,6 +207,10 @@ export const openServer = async (
   addSystemRoutes(app, port);
   addOverview(app, config, port, ask);
   for (const resource of RESOURCES) addResource(app, resource, ask);
+  const authority = authorityOf(config.operatorTokenFile, port.now, (fault) =>
+    port.log('error', 'nobody may write through the API', { fault }),
+  );
+  addKillSwitch(app, authority, port, ask);
   try {
     await app.listen({ host: config.host, port: config.port });
   } catch (cause) {

@@ -249,7 +249,23 @@ export type OverviewView = {
   readonly missing: readonly string[];
 };
 
+/** Of the agents of this node; nothing of it is about other nodes. */
+export type KillSwitchView = {
+  readonly engaged: boolean;
+  /** `panic` (command line or API) or `kill-switch` (topology). */
+  readonly code: string | null;
+  readonly reason: string | null;
+  readonly by: string | null;
+  readonly sinceMs: number | null;
+  /** null: until somebody ends it. */
+  readonly untilMs: number | null;
+  readonly backend: string;
+  /** In force of what is committed, 0..1. */
+  readonly coverage: number;
+};
+
 export type View =
+  | KillSwitchView
   | ReadyView
   | BlockPage
   | BlockView

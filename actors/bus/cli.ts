@@ -8,6 +8,7 @@ import { type CliIo, type CliModule, type Command, EXIT, refuse } from '#runtime
 import { takeLock } from '#runtime/cli/lock.ts';
 import { closest, didYouMean } from '#runtime/topology/nearest.ts';
 import { actorsOf, type TopologyView } from '#runtime/topology/view.ts';
+import { commandBus } from './command-access.ts';
 import { type BusConfig, config } from './config.ts';
 import {
   type DeadLetter,
@@ -229,5 +230,8 @@ refused by four has four. An embedded bus is read while the node is stopped, Kaf
     return withBus(io, topology, (bus, settings) => act(io, bus, settings, request));
   },
 };
+
+/** How commands of other actors reach the bus. */
+export const bus: NonNullable<CliModule['bus']> = commandBus;
 
 export const commands: NonNullable<CliModule['commands']> = { dlq };

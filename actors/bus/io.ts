@@ -9,6 +9,7 @@ import type { BusConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { EMBEDDED_FILE, openDriver, renamed } from './drivers.ts';
 import { lagGauges } from './lag.ts';
+import { serveBus } from './local-access.ts';
 
 const BATCH_MAX = 512;
 
@@ -71,6 +72,12 @@ const publisher = (driver: Bus, config: BusConfig, port: IoPort<Self>) => {
   };
 };
 
+/** A hint: when it does not fit, the polls that wait end at their own time. */
+const hinting = (config: BusConfig, port: IoPort<Self>) => {
+  const canonical = canonicalNames(config);
+  return (topic: string): void => void port.deliver({ kind: 'appended', topic: canonical(topic) });
+};
+
 const open = (config: BusConfig, port: IoPort<Self>): Promise<Bus> => {
   const canonical = canonicalNames(config);
   const lag = lagGauges(port.gauge);
@@ -80,8 +87,7 @@ const open = (config: BusConfig, port: IoPort<Self>): Promise<Bus> => {
       file: join(port.dataDir, EMBEDDED_FILE),
       now: port.now,
       say: port.log,
-      // A hint: when it does not fit, the polls that wait end at their own time.
-      appended: (topic) => void port.deliver({ kind: 'appended', topic: canonical(topic) }),
+      appended: hinting(config, port),
       lag: (topic, group, records) => lag(canonical(topic), group, records),
     },
     process.env,
@@ -91,6 +97,10 @@ const open = (config: BusConfig, port: IoPort<Self>): Promise<Bus> => {
 export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
   const driver = await open(config, port);
   const { take, settled } = publisher(driver, config, port);
+  const access =
+    config.driver === 'embedded'
+      ? await serveBus(port.node.dataDir, driver, hinting(config, port))
+      : undefined;
   return {
     commands: {
       publish: take,
@@ -112,6 +122,7 @@ export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
       },
     },
     close: async () => {
+      await access?.close();
       await settled();
       await driver.close();
     },

@@ -27,6 +27,14 @@ export type FaultCode =
 
 export type Fault = { readonly code: FaultCode; readonly reason: string };
 
+/** Why nothing is enforced, and who wants it so. */
+export type Brake = Fault & {
+  readonly by: string;
+  /** Unix ms; null where nobody has said. */
+  readonly sinceMs: number | null;
+  readonly untilMs: number | null;
+};
+
 /** `reason` of an applied one says how ('noop', 'dry_run'); `code` of a failed one is the backend's. */
 export type Applied =
   | { readonly id: string; readonly ok: true; readonly reason: string }
@@ -54,7 +62,7 @@ export type Backend = {
   restore(entries: readonly Entry[], atMs: number): Promise<readonly Applied[]>;
   /**
    * Brings policies into force and takes others out of it in one transaction, then reads back. One
-   * outcome for each of `entries`, in order; an id in `gone` that is not there is no error.
+   * outcome for each of `entries`, then one for each of `gone`, in order; an id that is not there is no error.
    */
   change(
     entries: readonly Entry[],
@@ -74,7 +82,11 @@ export const applied = ({ id, rule }: Entry, how = ''): Applied => ({
   reason: rule.guardrails.dry_run === true ? 'dry_run' : how,
 });
 
-export const failed = ({ id }: Entry, { code, reason }: Fault): Applied => ({
+/** Of policies that are in force no more. */
+export const gone = (ids: readonly string[], how = ''): readonly Applied[] =>
+  ids.map((id) => ({ id, ok: true, reason: how }));
+
+export const failed = ({ id }: Pick<Entry, 'id'>, { code, reason }: Fault): Applied => ({
   id,
   ok: false,
   code,

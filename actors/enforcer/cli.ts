@@ -1,17 +1,14 @@
-/** Commands about enforcement: pull the brake, look at decisions. They work beside an agent that has stopped, too. */
+/** Commands about enforcement: pull the brake, and decisions by hand. */
 import { existsSync } from 'node:fs';
-import { userInfo } from 'node:os';
-import path from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { err, ok, type Result } from '#proto/result.ts';
 import { readArguments } from '#runtime/cli/arguments.ts';
 import { type CliIo, type Command, EXIT, type Prepared, refuse } from '#runtime/cli/command.ts';
 import { type ActorView, actorsOf, type TopologyView } from '#runtime/topology/view.ts';
 import { backendOf } from './backends/choice.ts';
 import { config, type EnforcerConfig } from './config.ts';
-import { audit, auditFile, endPanic, readPanic, startPanic } from './panic.ts';
-import { desired, type Entry, type PolicyView, viewOf } from './registry.ts';
-import { entryOf } from './store.ts';
+import { decisions } from './decisions/command.ts';
+import { who } from './keyboard.ts';
+import { audit, auditFile, endPanic, startPanic } from './panic.ts';
 
 const SET = { set: { type: 'string', multiple: true } } as const;
 const UNITS_MS = { s: 1000, m: 60_000, h: 3_600_000 } as const;
@@ -36,13 +33,6 @@ export const prepare = async (topology: TopologyView): Promise<Result<Prepared, 
 const durationMs = (text: string): number | undefined => {
   const [, count, unit] = /^(\d{1,6})([smh])$/.exec(text) ?? [];
   return count === undefined ? undefined : Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS];
-};
-
-/** Who is at the keyboard, behind sudo and ssh. */
-const who = (): string => {
-  const { SUDO_USER: sudo, SSH_CONNECTION: ssh } = process.env;
-  const name = sudo ?? userInfo().username;
-  return ssh === undefined ? name : `${name} from ${ssh.split(' ')[0]}`;
 };
 
 /** Takes what is ours out of the kernel for every agent of the topology. True when all of it is gone. */
@@ -111,67 +101,6 @@ are acknowledged as failed with the code panic; they come into force when it end
       `until ${new Date(atMs + lastsMs).toISOString()} nothing is enforced; audit: ${auditFile(dataDir)}`,
     );
     return done ? EXIT.ok : EXIT.failure;
-  },
-};
-
-/** Every policy in the store of an agent; undefined where there is none. Reads beside a running agent. */
-const stored = (dataDir: string, actor: ActorView): readonly Entry[] | undefined => {
-  const file = path.join(dataDir, ...actor.path.split('.'), 'enforcer.sqlite');
-  if (!existsSync(file)) return undefined;
-  const db = new DatabaseSync(file, { readOnly: true, timeout: 5000 });
-  try {
-    const rows = db.prepare('SELECT id, body, digest FROM policies').all();
-    return rows.map((row) =>
-      entryOf({ id: String(row.id), body: String(row.body), digest: String(row.digest) }),
-    );
-  } finally {
-    db.close();
-  }
-};
-
-const line = (view: PolicyView, nowMs: number): string => {
-  const leftS = Math.max(0, Math.round((view.expiresMs - nowMs) / UNITS_MS.s));
-  const how = view.reason === '' ? '' : ` (${view.reason})`;
-  const targets = view.targets.join(', ');
-  return `${view.id}  ${view.status.padEnd(8)} ${view.action.padEnd(10)} ${targets}  ${leftS} s left${how}`;
-};
-
-const decisions: Command = {
-  summary: 'show the policies that the agents of this node hold',
-  usage: `decisions list <topology.yaml> [--all] [--set path=value] [-o json]
-
-Reads the stores of the agents, running or not. --all shows those that have ended, too.
-A new policy, and the removal of one, is a signed PolicyEvent of an operator that the validators commit.`,
-  run: async (args, io) => {
-    const parsed = readArguments(args, { ...SET, all: { type: 'boolean' } }, [
-      'list',
-      'topology.yaml',
-    ]);
-    if (!parsed.ok) return refuse(io, decisions, parsed.error);
-    const [verb, file] = parsed.value.positionals;
-    if (verb !== 'list') return refuse(io, decisions, `decisions list, not decisions ${verb}`);
-    const topology = await io.topology(file!, parsed.value.options.set);
-    if (topology === undefined) return EXIT.configuration;
-    const { dataDir } = topology.node;
-    const nowMs = Date.now();
-    const all: (PolicyView & { readonly agent: string })[] = [];
-    for (const actor of actorsOf(topology, 'enforcer')) {
-      const entries = stored(dataDir, actor);
-      if (entries === undefined) io.err(`${actor.path} has no store in ${dataDir} yet`);
-      for (const entry of entries ?? []) {
-        if (parsed.value.options.all !== true && !desired(entry, nowMs)) continue;
-        all.push({ agent: actor.path, ...viewOf(entry) });
-      }
-    }
-    all.sort((a, b) => b.committedMs - a.committedMs || (a.id < b.id ? -1 : 1));
-    const brake = readPanic(dataDir, nowMs);
-    if (io.json) io.out(JSON.stringify({ panic: brake ?? null, policies: all }));
-    else {
-      if (brake !== undefined) io.out(`panic by ${brake.by}: nothing of this is in force`);
-      for (const view of all) io.out(line(view, nowMs));
-      io.out(`${all.length} policies`);
-    }
-    return EXIT.ok;
   },
 };
 

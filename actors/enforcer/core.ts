@@ -13,12 +13,15 @@ import { commitMark, done, onFetched, poll, subscription } from '#runtime/bus/su
 import { newOutbox, pendingAcks } from './acks.ts';
 import { listed, summary } from './answers.ts';
 import { NO_PACKETS } from './backend.ts';
+import { answered, braked, pull, release } from './braking.ts';
 import type { EnforcerConfig } from './config.ts';
+import { approved, hold } from './holding.ts';
 import { cutOff, NOWHERE } from './neighbourhood.ts';
 import { published, sendAcks } from './posting.ts';
 import {
   activeCount,
   allDesired,
+  allHeld,
   type Entry,
   expired,
   inForce,
@@ -27,7 +30,7 @@ import {
   type Registry,
 } from './registry.ts';
 import { remembered } from './remembered.ts';
-import { braked, enforced, giveWay, reconciled, surveyed } from './settling.ts';
+import { enforced, giveWay, reconciled, surveyed } from './settling.ts';
 import type { Commands, Fx, Place, Self, State } from './state.ts';
 import { judge, type Refusal, type Verdict } from './verdict.ts';
 
@@ -83,6 +86,7 @@ type Growing = {
   readonly apply: Entry[];
   readonly remove: Entry[];
   readonly renewed: Entry[];
+  readonly held: Entry[];
   readonly refused: Refusal[];
   readonly places: Place[];
   readonly sinceMs: number;
@@ -97,6 +101,7 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
     apply: [],
     remove: [],
     renewed: [],
+    held: [],
     refused: [],
     places: [],
     sinceMs: atMs,
@@ -110,12 +115,17 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
       newestAnchor: (id: string) => registry.entries.get(id)?.anchorHeight ?? -1,
       active,
       lastMinute: lastMinute(registry, atMs),
+      isLetThrough: (id: string) =>
+        state.approved.has(id) || registry.entries.get(id)?.status === 'applied',
       around,
       cut,
     };
     const verdict = judge(record.value, state.trusted!, situation, atMs);
     if (!verdict.ok) batch.refused.push(verdict.error);
-    else if (verdict.value.kind !== 'known' && take(registry, verdict.value, batch, atMs)) {
+    else if (verdict.value.kind === 'held') {
+      batch.refused.push(hold(state, verdict.value.entry, verdict.value.why, fx));
+      batch.held.push(verdict.value.entry);
+    } else if (verdict.value.kind !== 'known' && take(registry, verdict.value, batch, atMs)) {
       active++;
       for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
     }
@@ -126,7 +136,7 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
 /** True for a policy that is new in force. */
 const take = (
   registry: Registry,
-  verdict: Exclude<Verdict, { kind: 'known' }>,
+  verdict: Extract<Verdict, { kind: 'apply' | 'remove' }>,
   batch: Growing,
   atMs: number,
 ): boolean => {
@@ -137,6 +147,7 @@ const take = (
   if (kind === 'remove') {
     // What is undone in the same breath never comes into force.
     if (waiting >= 0) batch.apply.splice(waiting, 1);
+    entry.status = 'removed';
     batch.remove.push(entry);
     return false;
   }
@@ -167,6 +178,7 @@ const saved = (
   commitMark(state.updates, fx);
   state.outbox.waiting.push(...message.acks);
   fx.gauge('active', activeCount(state.registry, atMs));
+  fx.gauge('held', allHeld(state.registry, atMs).length);
   sendAcks(state, fx);
   if (message.places.length > 0) pollUpdates(state, fx);
 };
@@ -178,7 +190,7 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
     entry.endedAtMs = atMs;
   }
   if (over.length > 0) {
-    const nothing = { apply: [], renewed: [], refused: [], places: [] };
+    const nothing = { apply: [], renewed: [], held: [], refused: [], places: [] };
     fx.io('enforce', { ...nothing, remove: over, sinceMs: atMs });
   }
   fx.io('look', null);
@@ -216,6 +228,14 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
     case 'braked':
       braked(state, message, fx);
       return compare(state, fx, atMs);
+    case 'brake':
+      return pull(message, fx);
+    case 'release':
+      return release(message, fx);
+    case 'handled':
+      return answered(message, fx);
+    case 'approved':
+      return approved(state, message, fx, atMs);
     case 'survey':
       fx.io('survey', null);
       return fx.after(state.config.surveyMs, { kind: 'survey' }, 'survey');
@@ -243,8 +263,10 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     coverage: 1,
     packets: NO_PACKETS,
     brake: undefined,
+    approved: new Map(),
     fault: undefined,
     readBackDue: false,
+    repaired: false,
     draining: false,
   }),
   start: (_state, fx) => fx.io('open', null),

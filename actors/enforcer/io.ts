@@ -4,31 +4,16 @@ import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import { type Fault, failed } from './backend.ts';
+import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
+import { brakeOf, hands } from './brake.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { NOWHERE, type Surroundings } from './neighbourhood.ts';
-import { readPanic } from './panic.ts';
 import { reconcile, restore, suspend } from './reconciling.ts';
 import type { Entry } from './registry.ts';
 import { openDisk } from './store.ts';
 import { surveyor } from './surroundings.ts';
-
-/** Why nothing is enforced, asked anew before every write. */
-const brakeOf = (config: EnforcerConfig, port: IoPort<Self>): (() => Fault | undefined) => {
-  if (config.killSwitch) {
-    return () => ({ code: 'kill-switch', reason: 'killSwitch is set in the topology' });
-  }
-  return () => {
-    const panic = readPanic(port.node.dataDir, port.now());
-    if (panic === undefined) return undefined;
-    const until = Number.isFinite(panic.untilMs)
-      ? `until ${new Date(panic.untilMs).toISOString()}`
-      : 'until somebody ends it';
-    return { code: 'panic', reason: `panic by ${panic.by} ${until}: ${panic.reason}` };
-  };
-};
 
 const surveys = (config: EnforcerConfig, port: IoPort<Self>): (() => Promise<Surroundings>) => {
   const survey = surveyor({
@@ -76,7 +61,14 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
         : suspend(backend, desired, why));
       deliver({ kind: 'reconciled', desired, found });
     });
-  let braked: string | undefined;
+  const clear = async (): Promise<Fault | undefined> => {
+    let fault: Fault | undefined;
+    await inTurn(async () => {
+      const cleared = await backend.clear();
+      if (!cleared.ok) fault = cleared.error;
+    });
+    return fault;
+  };
   const probed = await backend.probe();
   if (!probed.ok) port.log('error', 'policies cannot be enforced', { ...probed.error });
   return {
@@ -89,11 +81,11 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       enforce: (batch) =>
         inTurn(async () => {
           const why = brake();
-          const gone = batch.remove.map((entry) => entry.id);
+          const ended = batch.remove.map((entry) => entry.id);
           const outcomes =
             why === undefined
-              ? await backend.change(batch.apply, gone, port.now())
-              : batch.apply.map((entry) => failed(entry, why));
+              ? await backend.change(batch.apply, ended, port.now())
+              : [...batch.apply.map((entry) => failed(entry, why)), ...gone(ended, why.code)];
           deliver({ kind: 'enforced', batch, outcomes });
         }),
       save: (work) => {
@@ -105,12 +97,7 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
       },
       restore: (desired) => equalize(desired, restore),
       reconcile: (desired) => equalize(desired, reconcile),
-      look: () => {
-        const why = brake();
-        if (why?.reason === braked) return;
-        braked = why?.reason;
-        deliver({ kind: 'braked', why });
-      },
+      ...hands(config, { ...port, brake, clear, deliver }),
       survey: async () => deliver({ kind: 'surveyed', around: await survey() }),
     },
     close: async () => {

@@ -17,11 +17,16 @@ export type Reconciled = {
   /** Of every desired one, after what was repaired; empty where nothing was written. */
   readonly outcomes: readonly Applied[];
   readonly packets: Census['packets'];
+  /** What enforces was read, and it is what is desired: nothing more and nothing less. */
+  readonly isEqual: boolean;
   /** Why what enforces could not be read. */
   readonly fault: Fault | undefined;
 };
 
-const NOTHING = { missing: [], foreign: 0, outcomes: [], packets: NO_PACKETS, fault: undefined };
+const NOTHING = {
+  ...{ missing: [], foreign: 0, outcomes: [], packets: NO_PACKETS },
+  ...{ isEqual: false, fault: undefined },
+};
 
 export const reconcile = async (
   backend: Backend,
@@ -34,9 +39,9 @@ export const reconcile = async (
   const missing = desired.filter((entry) => !ids.has(entry.id));
   const wanted = new Set(desired.map((entry) => entry.id));
   const foreign = census.value.foreign + [...ids].filter((id) => !wanted.has(id)).length;
-  if (missing.length + foreign === 0) return { ...NOTHING, packets };
+  if (missing.length + foreign === 0) return { ...NOTHING, packets, isEqual: true };
   const outcomes = await backend.restore(desired, now());
-  return { missing, foreign, outcomes, packets, fault: undefined };
+  return { missing, foreign, outcomes, packets, isEqual: false, fault: undefined };
 };
 
 /** At the start nothing that stands there is trusted. */

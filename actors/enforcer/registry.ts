@@ -1,7 +1,8 @@
 /** The policies that an agent knows: desired state, newest proofs, expiry. Pure. */
 import type { PolicyRule } from '#proto/policy.ts';
 
-export type EntryStatus = 'pending' | 'applied' | 'failed' | 'expired' | 'removed';
+/** held: proven, beyond the caps of this agent, and not approved. */
+export type EntryStatus = 'pending' | 'applied' | 'failed' | 'held' | 'expired' | 'removed';
 
 export type Entry = {
   readonly id: string;
@@ -23,6 +24,10 @@ export type Entry = {
   /** How often it has come into force or out of it again since it was first acknowledged. */
   turn: number;
 };
+
+/** Its removal is committed, and what enforces has not done it yet. */
+export const isLeaving = (entry: Entry): boolean =>
+  entry.status === 'removed' && entry.endedAtMs === 0;
 
 /** What the API shows of one. */
 export type PolicyView = {
@@ -57,6 +62,12 @@ export const inForce = (entry: Entry): boolean =>
 /** What the backend should have in force; what it failed to do is tried again until its time is over. */
 export const desired = (entry: Entry, atMs: number): boolean =>
   (inForce(entry) || entry.status === 'failed') && entry.expiresMs > atMs;
+
+export const isHeld = (entry: Entry, atMs: number): boolean =>
+  entry.status === 'held' && entry.expiresMs > atMs;
+
+export const allHeld = (registry: Registry, atMs: number): readonly Entry[] =>
+  [...registry.entries.values()].filter((entry) => isHeld(entry, atMs));
 
 export const allDesired = (registry: Registry, atMs: number): readonly Entry[] =>
   [...registry.entries.values()].filter((entry) => desired(entry, atMs));

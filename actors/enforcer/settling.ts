@@ -1,9 +1,9 @@
-/** What came of a batch, of a comparison with the backend, and of a pulled brake. */
+/** What came of a batch and of a comparison with the backend. */
 import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
 import type { Surroundings } from './neighbourhood.ts';
-import { allDesired, desired, type Entry, forget, viewOf } from './registry.ts';
+import { allDesired, desired, type Entry, forget, isLeaving, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
 import { forbidden, type Refusal } from './verdict.ts';
 
@@ -40,6 +40,30 @@ const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: numb
   return ackFailed({ ...entry, policyId: entry.id, code, reason }, signer, atMs);
 };
 
+const end = (entry: Entry, atMs: number, fx: Fx): void => {
+  if (entry.status !== 'expired') entry.status = 'removed';
+  entry.endedAtMs = atMs;
+  fx.emit(entry.status, 1);
+};
+
+/** An operator's removal is acknowledged like a policy: whoever ordered it hears that the firewall has obeyed. */
+const settleRemoval = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: number): Ack => {
+  entry.status = 'removed';
+  if (!outcome.ok) {
+    const { code, reason } = outcome;
+    entry.reason = reason;
+    fx.emit('failed', 1);
+    fx.log('warn', 'a removal is not done', { id: entry.id, code, reason });
+    return ackFailed({ ...entry, policyId: entry.id, code, reason }, state.signer!, atMs);
+  }
+  entry.reason = outcome.reason === '' ? 'removed' : `removed (${outcome.reason})`;
+  entry.appliedAtMs = atMs;
+  end(entry, atMs, fx);
+  const text = `${viewOf(entry).targets.join(', ')} is let through again`;
+  fx.signal({ kind: 'notice', topic: 'policy', text });
+  return ackApplied(entry, state.signer!, atMs);
+};
+
 export const enforced = (
   state: State,
   message: Extract<Self, { kind: 'enforced' }>,
@@ -54,10 +78,10 @@ export const enforced = (
   for (const [k, entry] of batch.apply.entries()) {
     acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
   }
-  for (const entry of batch.remove) {
-    if (entry.status !== 'expired') entry.status = 'removed';
-    entry.endedAtMs = atMs;
-    fx.emit(entry.status, 1);
+  for (const [k, entry] of batch.remove.entries()) {
+    const outcome = outcomes[batch.apply.length + k]!;
+    if (entry.rule.action === 'remove') acks.push(settleRemoval(state, entry, outcome, fx, atMs));
+    else end(entry, atMs, fx);
   }
   for (const refused of batch.refused) {
     fx.emit('refused', 1);
@@ -70,7 +94,7 @@ export const enforced = (
     state.readBackDue = true;
     compareIn(READ_BACK_MS, state, fx);
   }
-  const entries = [...batch.apply, ...batch.remove, ...batch.renewed];
+  const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
   fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
 };
 
@@ -99,10 +123,21 @@ export const reconciled = (
     acks.push(settle(state, entry, outcome, fx, atMs));
     changed.push(entry);
   }
+  const wanted = new Set(message.desired.map((entry) => entry.id));
+  // A comparison that began before the removal was heard says nothing about it.
+  const leaving = [...state.registry.entries.values()].filter(
+    (entry) => isLeaving(entry) && !wanted.has(entry.id),
+  );
+  for (const entry of found.isEqual ? leaving : []) {
+    entry.turn++;
+    acks.push(settleRemoval(state, entry, { id: entry.id, ok: true, reason: '' }, fx, atMs));
+    changed.push(entry);
+  }
   if (changed.length > 0) {
     fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
   }
-  if (found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
+  const isOpen = leaving.length > 0 && !found.isEqual;
+  if (isOpen || found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
   if (found.fault !== undefined && state.fault?.reason !== found.fault.reason) {
     fx.log('error', 'what is in force cannot be read or written', { ...found.fault });
   }
@@ -120,21 +155,15 @@ const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx
   fx.gauge('coverage_ratio', state.coverage);
   state.packets = found.packets;
   for (const action of PACKET_COUNTS) fx.gauge(`packets_${action}`, found.packets[action]);
-  if (lost + found.foreign === 0) return;
+  const differed = lost + found.foreign > 0;
+  if (differed && !state.repaired) compareIn(READ_BACK_MS, state, fx);
+  state.repaired = differed;
+  if (!differed) return;
   fx.emit('drift_repaired', lost + found.foreign);
   fx.log('warn', 'the backend differed from what is committed and was repaired', {
     missing: lost,
     foreign: found.foreign,
   });
-};
-
-export const braked = (state: State, message: Extract<Self, { kind: 'braked' }>, fx: Fx): void => {
-  const { why } = message;
-  state.brake = why;
-  fx.gauge('braked', why === undefined ? 0 : 1);
-  const text = why === undefined ? 'enforcing again' : `nothing is enforced: ${why.reason}`;
-  fx.log('warn', text);
-  fx.signal({ kind: 'notice', topic: 'policy', text });
 };
 
 const sacredOf = ({ own, gateways, resolvers, admins }: Surroundings): string =>
@@ -159,5 +188,6 @@ export const giveWay = (state: State, fx: Fx, atMs: number): void => {
     refused.push({ policyId: entry.id, ...why, ruleHash: entry.ruleHash });
   }
   if (remove.length === 0) return;
-  fx.io('enforce', { apply: [], remove, renewed: [], refused, places: [], sinceMs: atMs });
+  const nothing = { apply: [], renewed: [], held: [], places: [] };
+  fx.io('enforce', { ...nothing, remove, refused, sinceMs: atMs });
 };

@@ -6,7 +6,7 @@ import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { Subscription } from '#runtime/bus/subscription.ts';
 import type { Ack, Outbox, Signer } from './acks.ts';
-import type { Applied, Census, Fault } from './backend.ts';
+import type { Applied, Brake, Census, Fault } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Surroundings } from './neighbourhood.ts';
 import type { enforcer } from './protocol.ts';
@@ -22,11 +22,33 @@ export type Batch = {
   readonly remove: readonly Entry[];
   /** In force already, on a newer proof. */
   readonly renewed: readonly Entry[];
+  /** Beyond the caps; `refused` says why. */
+  readonly held: readonly Entry[];
   readonly refused: readonly Refusal[];
   readonly places: readonly Place[];
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
 };
+
+/** What came of a hand on the brake. */
+export type Handled = {
+  readonly replyTo: MessagesOf<'brake'>['replyTo'];
+  readonly outcome: 'done' | 'failed' | 'in-topology';
+  /** Why not, in a sentence; '' when done. */
+  readonly text: string;
+};
+
+export type Pull = {
+  readonly lastsMs: number;
+  readonly by: string;
+  readonly reason: string;
+  readonly replyTo: Handled['replyTo'];
+};
+
+type MessagesOf<K extends MessagesTo<typeof enforcer>['kind']> = Extract<
+  MessagesTo<typeof enforcer>,
+  { kind: K }
+>;
 
 export type Self =
   | MessagesTo<typeof enforcer>
@@ -51,7 +73,10 @@ export type Self =
       readonly found: Reconciled;
     }
   /** The brake was pulled, or released: then `why` is undefined. */
-  | { readonly kind: 'braked'; readonly why: Fault | undefined }
+  | { readonly kind: 'braked'; readonly why: Brake | undefined }
+  | ({ readonly kind: 'handled' } & Handled)
+  /** Who has approved which policies, by their ids. */
+  | { readonly kind: 'approved'; readonly by: ReadonlyMap<string, string> }
   | { readonly kind: 'survey' }
   | { readonly kind: 'surveyed'; readonly around: Surroundings }
   | {
@@ -75,7 +100,9 @@ export type Commands = {
   restore: readonly Entry[];
   /** Everything that is to be in force: the backend is made equal to it. */
   reconcile: readonly Entry[];
-  /** Looks whether the brake is pulled. */
+  pull: Pull;
+  release: { readonly by: string; readonly replyTo: Handled['replyTo'] };
+  /** Looks whether the brake is pulled, and what was approved. */
   look: null;
   survey: null;
 };
@@ -93,11 +120,14 @@ export type State = {
   coverage: number;
   packets: Census['packets'];
   /** Why nothing is enforced. */
-  brake: Fault | undefined;
+  brake: Brake | undefined;
+  approved: ReadonlyMap<string, string>;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
   /** A comparison is due because something was written. */
   readBackDue: boolean;
+  /** The last comparison repaired something; another one soon says whether it holds, once in a row. */
+  repaired: boolean;
   draining: boolean;
 };
 

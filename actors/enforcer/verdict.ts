@@ -16,7 +16,10 @@ import {
 } from '#proto/policy.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 import type { RoleBook } from '#proto/roles.ts';
-import { decodeControl, verifyControl } from '#proto/wire/control.ts';
+import { sizeProblem } from '#proto/wire/codec.ts';
+import { verifyControl } from '#proto/wire/control.ts';
+import { policyUpdateWire } from '#proto/wire/policy-update.ts';
+import { anId } from '#proto/wire/structure.ts';
 import { type CutOff, checkSurroundings, type Surroundings } from './neighbourhood.ts';
 import type { Entry } from './registry.ts';
 
@@ -34,6 +37,8 @@ export type Situation = {
   readonly newestAnchor: (policyId: string) => number;
   readonly active: number;
   readonly lastMinute: number;
+  /** In force already, or let through by a person: no cap speaks against it. */
+  readonly isLetThrough: (policyId: string) => boolean;
   readonly around: Surroundings;
   readonly cut: CutOff;
 };
@@ -41,8 +46,15 @@ export type Situation = {
 export type Verdict =
   | { readonly kind: 'apply'; readonly entry: Entry }
   | { readonly kind: 'remove'; readonly entry: Entry }
+  /** Beyond what the agent does by itself. */
+  | { readonly kind: 'held'; readonly entry: Entry; readonly why: Cap }
   /** The same policy from another validator, or read again: nothing to do, nothing to say. */
   | { readonly kind: 'known'; readonly policyId: string };
+
+/** What a person may lift for one policy; everything else nobody may. */
+export type Cap = { readonly code: string; readonly reason: string };
+
+const CAPS: ReadonlySet<string> = new Set(['too-many-active', 'too-many-a-minute']);
 
 export type Refusal = {
   readonly policyId: string;
@@ -96,6 +108,13 @@ export const forbidden = (
   return local.ok ? undefined : local.error;
 };
 
+/** What the refusal of a message that is not believed can name; '' where not even that can be read. */
+const claimedPolicy = (bytes: Uint8Array): string => {
+  if (sizeProblem(bytes) !== undefined) return '';
+  const { policyId } = policyUpdateWire.parse(bytes).message;
+  return anId(policyId) === undefined ? policyId : '';
+};
+
 /** Bytes of the bus to a verdict. Never throws on received bytes. */
 export const judge = (
   bytes: Uint8Array,
@@ -109,8 +128,7 @@ export const judge = (
     roleOf: roles.roleOf,
   });
   if (!verified.ok) {
-    const shape = decodeControl('policy-update', bytes);
-    const id = shape.ok ? shape.value.policyId : '';
+    const id = claimedPolicy(bytes);
     return refusal(id, verified.error.code, verified.error.detail);
   }
   const event = verified.value;
@@ -130,14 +148,26 @@ export const judge = (
   if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
   if (entry.expiresMs <= atMs) return refusal(id, 'expired', 'its time is over', ruleHash);
   // The chain has judged the evidence; the agent repeats what needs no evidence, with its own limits.
+  const isLetThrough = situation.isLetThrough(id);
   const checked = checkGuardrails(entry.rule, limits, {
     activePolicies: situation.active,
     policiesLastMinute: situation.lastMinute,
     spoofable: false,
   });
-  if (!checked.ok) return refusal(id, checked.error.code, checked.error.reason, ruleHash);
-  const { around, cut } = situation;
-  const local = checkSurroundings(entry.rule, around, cut, trusted.peersShareMax);
-  if (!local.ok) return refusal(id, local.error.code, local.error.reason, ruleHash);
-  return ok({ kind: 'apply', entry });
+  const isCap = !checked.ok && CAPS.has(checked.error.code);
+  if (!checked.ok && !isCap) return refusal(id, checked.error.code, checked.error.reason, ruleHash);
+  const sacred = forbidden(entry.rule, trusted, situation.around);
+  if (sacred !== undefined) return refusal(id, sacred.code, sacred.reason, ruleHash);
+  if (isLetThrough) return ok({ kind: 'apply', entry });
+  const why = checked.ok ? capOf(entry.rule, trusted, situation) : checked.error;
+  return why === undefined ? ok({ kind: 'apply', entry }) : ok({ kind: 'held', entry, why });
+};
+
+/** Of the caps that the chain cannot know. */
+const capOf = (rule: PolicyRule, trusted: Trusted, { around, cut }: Situation): Cap | undefined => {
+  if (rule.guardrails.approval_required === true) {
+    return { code: 'approval-required', reason: 'the policy itself asks for approval' };
+  }
+  const local = checkSurroundings(rule, around, cut, trusted.peersShareMax);
+  return local.ok ? undefined : local.error;
 };

@@ -61,7 +61,11 @@ export const policyFromOperator = (site: Site, verified: Of<'policy'>): Result<s
   if (!parsed.ok) return err(`policy-${parsed.error.code}`);
   const rule = parsed.value;
   const producer = hex(producerId);
-  if (rule.action === 'remove') return removePolicy(site, rule, params, producer);
+  if (rule.action === 'remove') {
+    // Genesis may let detectors propose blocks; to undo one takes a person.
+    if (rules.roles.roleOf(producerId) !== 'operator') return err('removal-needs-operator');
+    return removePolicy(site, rule, params, producer);
+  }
   const allowed = checkGuardrails(rule, rules.limits, { ...situation(site), spoofable: false });
   if (!allowed.ok) return err(`guardrail-${allowed.error.code}`);
   if (read(site.pad, policyKey(rule.policy_id)) !== null) return err('policy-exists');

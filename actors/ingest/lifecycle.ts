@@ -43,7 +43,14 @@ export const included = (state: State, message: Of<'included'>, fx: Fx): void =>
   fx.gauge('pool_transactions', state.pool.byTx.size);
 };
 
-const CODES: ReadonlySet<string> = new Set(['timestamp', 'nonce-conflict', 'unknown-producer']);
+const CODES: ReadonlySet<string> = new Set([
+  'timestamp',
+  'nonce-conflict',
+  'unknown-producer',
+  'no-such-policy',
+  'policy-exists',
+  'removal-needs-operator',
+]);
 
 /** The chain's rules keep it out: for our own records that is a rejection like any other. */
 export const refused = (state: State, message: Of<'refused'>, fx: Fx): void => {

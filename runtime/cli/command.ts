@@ -1,5 +1,6 @@
 /** What a command is, for those of the runtime and those that an actor brings (`actors/<actor>/cli.ts`). */
 import type { Result } from '#proto/result.ts';
+import type { Bus } from '#runtime/bus/driver.ts';
 import type { TopologyView } from '#runtime/topology/view.ts';
 
 /** Exit codes of every command. */
@@ -17,7 +18,12 @@ export type CliIo = {
    * undefined and the command returns `EXIT.configuration`. `set` holds `path=value` lines.
    */
   readonly topology: (file: string, set?: readonly string[]) => Promise<TopologyView | undefined>;
+  /** The bus of a topology: Kafka by itself, an embedded one through the node that runs it. Close it after use. */
+  readonly bus: OpenBus;
 };
+
+/** The error is a sentence with the remedy. */
+type OpenBus = (topology: TopologyView) => Promise<Result<Bus, string>>;
 
 export type Command = {
   /** One line for the list of commands, e.g. `make a key pair`. */
@@ -42,6 +48,11 @@ export type CliModule = {
    * must be idempotent. An error ends the start with its text.
    */
   readonly prepare?: (topology: TopologyView) => Promise<Result<Prepared, string>>;
+  /** What stands behind `CliIo.bus`, where the actor is a bus; `say` gets a line for standard error. */
+  readonly bus?: (
+    topology: TopologyView,
+    say: (text: string) => void,
+  ) => Promise<Result<Bus, string>>;
 };
 
 /** Says what was wrong with the arguments, and how they are meant. */

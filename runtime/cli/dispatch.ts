@@ -1,9 +1,9 @@
 /** Finds a command by its name and runs it. */
-import { err, ok, type Result } from '#proto/result.ts';
-import { ACTORS_ROOT, actorFolders, partOf } from '#runtime/topology/actors.ts';
+import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { closest } from '#runtime/topology/nearest.ts';
 import { takeOutput } from './arguments.ts';
-import { type CliModule, type Command, EXIT } from './command.ts';
+import { type Command, EXIT } from './command.ts';
+import { domainModules } from './domain-modules.ts';
 import { type Streams, terminal } from './terminal.ts';
 
 /** Commands of the runtime; their modules are loaded when they are called. */
@@ -15,30 +15,6 @@ const BUILT_IN: { readonly [name: string]: () => Promise<{ readonly command: Com
   tree: () => import('./tree.ts'),
   schema: () => import('./schema.ts'),
   version: () => import('./version.ts'),
-};
-
-/** The modules `actors/<actor>/cli.ts`, by actor; a module that cannot be loaded is an error by name. */
-export const domainModules = async (
-  root: URL = ACTORS_ROOT,
-  only: (actor: string) => boolean = () => true,
-): Promise<readonly (readonly [string, Result<CliModule, string>])[]> => {
-  const names = actorFolders(root).filter(only);
-  const load = async (name: string): Promise<Result<CliModule, string> | undefined> => {
-    const file = partOf(root, name, 'cli');
-    if (file === undefined) return undefined;
-    try {
-      return ok((await import(file.href)) as CliModule);
-    } catch (fault) {
-      return err(`the commands of ${name} cannot be loaded: ${(fault as Error).message}`);
-    }
-  };
-  const loaded: (readonly [string, Result<CliModule, string>])[] = [];
-  // One after the other, as the threads do (residence.ts says why).
-  for (const name of names) {
-    const module = await load(name);
-    if (module !== undefined) loaded.push([name, module]);
-  }
-  return loaded;
 };
 
 type Commands = { readonly commands: Map<string, Command>; readonly faults: string[] };
@@ -101,7 +77,7 @@ export const main = async (
     return EXIT.usage;
   }
   const { json, rest } = output.value;
-  const io = terminal(streams, json);
+  const io = terminal(streams, json, actorsRoot);
   const [first, ...args] = rest;
   const name = first === '--version' ? 'version' : first;
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {

@@ -6,7 +6,7 @@ import { type Stopped, type System, startSystem } from '#runtime/system.ts';
 import type { Topology } from '#runtime/topology/load.ts';
 import { systemSpec } from '#runtime/topology/system-spec.ts';
 import type { TopologyView } from '#runtime/topology/view.ts';
-import { domainModules } from './dispatch.ts';
+import { domainModules } from './domain-modules.ts';
 
 export type Launched = {
   readonly system: System;

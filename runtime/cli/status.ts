@@ -2,7 +2,7 @@
 import type { TreeNode } from '#runtime/actor.ts';
 import type { NodeStatus } from '#runtime/control.ts';
 import type { Notice } from '#runtime/events.ts';
-import { actorNodes, genesisOf, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
+import { actorNodes, brakesOf, genesisOf, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
 import type { Command } from './command.ts';
 import { askNode, NODE_USAGE } from './running-node.ts';
 
@@ -18,6 +18,7 @@ export const statusText = (
     .map((one) => `${one.path} ${one.state}`);
   const roots = Object.entries(stateRootsOf(tree)).map(([name, root]) => `  ${name}  ${root}`);
   const genesis = Object.entries(genesisOf(tree)).map(([name, text]) => `  ${name}  ${text}`);
+  const brakes = Object.entries(brakesOf(tree)).map(([name, why]) => `  ${name}  ${why}`);
   const newest = notices
     .slice(-5)
     .map(({ atMs, topic, text }) => `  ${new Date(atMs).toISOString()}  ${topic}: ${text}`);
@@ -27,6 +28,7 @@ export const statusText = (
     `actors        ${running} of ${actors.length} running${others.length > 0 ? ` (${others.join(', ')})` : ''}`,
     `restarts      ${restartsOf(tree)}`,
     `dead letters  ${status.deadLetters.total}`,
+    ...(brakes.length === 0 ? [] : ['enforcing nothing', ...brakes]),
     ...(genesis.length === 0 ? [] : ['genesis', ...genesis]),
     ...(roots.length === 0 ? [] : ['state roots', ...roots]),
     ...(newest.length === 0 ? [] : ['newest', ...newest]),
@@ -57,6 +59,7 @@ ${NODE_USAGE}`,
           ...status,
           deadLetters,
           actors,
+          brakes: brakesOf(tree),
           genesis: genesisOf(tree),
           stateRoots: stateRootsOf(tree),
           notices,

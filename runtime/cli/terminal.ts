@@ -1,8 +1,13 @@
 /** Standard output and error as a command sees them. */
 
+import { err, type Result } from '#proto/result.ts';
+import type { Bus } from '#runtime/bus/driver.ts';
+import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { formatProblem, type Problem } from '#runtime/topology/document.ts';
 import { loadTopology } from '#runtime/topology/load.ts';
+import type { TopologyView } from '#runtime/topology/view.ts';
 import type { CliIo } from './command.ts';
+import { domainModules } from './domain-modules.ts';
 
 const line = (text: string): string => (text.endsWith('\n') ? text : `${text}\n`);
 
@@ -29,8 +34,22 @@ export const printProblems = (io: CliIo, problems: readonly Problem[]): void => 
   io.out(JSON.stringify({ ok: false, errors }));
 };
 
+/** The bus of that topology, opened by its actor; its module is loaded when somebody asks for it. */
+const busOf = async (
+  view: TopologyView,
+  actorsRoot: URL,
+  say: (text: string) => void,
+): Promise<Result<Bus, string>> => {
+  const named = new Set(view.actors.map((one) => one.actor));
+  for (const [, module] of await domainModules(actorsRoot, (actor) => named.has(actor))) {
+    if (!module.ok) return module;
+    if (module.value.bus !== undefined) return module.value.bus(view, say);
+  }
+  return err(`${view.file} has no bus`);
+};
+
 /** The command's side of a terminal. */
-export const terminal = (streams: Streams, json: boolean): CliIo => {
+export const terminal = (streams: Streams, json: boolean, actorsRoot: URL = ACTORS_ROOT): CliIo => {
   const io: CliIo = {
     out: (text) => void streams.out.write(line(text)),
     err: (text) => void streams.err.write(line(text)),
@@ -41,6 +60,7 @@ export const terminal = (streams: Streams, json: boolean): CliIo => {
       printProblems(io, result.error);
       return undefined;
     },
+    bus: (view) => busOf(view, actorsRoot, io.err),
   };
   return io;
 };

@@ -14,7 +14,7 @@ import type { PolicyUpdateEvent } from '#proto/wire/policy-update.ts';
 import { DLQ_HEADERS, TOPICS } from '#proto/wire/topics.ts';
 import { fatesOf, idOf, topicOf } from '#test/kit/fates.ts';
 import { type LocalNode, sourceSet, startLocal } from '#test/kit/local-node.ts';
-import { anomalyOf, policyOf } from '#test/kit/messages.ts';
+import { anomalyOf, policyOf, type Stamp } from '#test/kit/messages.ts';
 import { claim, honest } from '#test/kit/proof-forgeries.ts';
 import { until } from '#test/kit/system.ts';
 import { VALIDATORS } from '#test/kit/validators.ts';
@@ -192,7 +192,8 @@ test('a policy with a broken, a foreign or an old proof, or of a stranger, is re
     'policy-another': ['proof-policy-key'],
     'policy-stranger': ['unknown-producer'],
     'policy-1': ['proof-chain'],
-    'policy-a': ['applied', 'proof-old'],
+    // In force, removed, and the old word again.
+    'policy-a': ['applied', 'applied', 'proof-old'],
     'policy-b': ['applied'],
   };
   const answers = (): object =>
@@ -200,4 +201,56 @@ test('a policy with a broken, a foreign or an old proof, or of a stranger, is re
   const isSettled = (): boolean => JSON.stringify(answers()) === JSON.stringify(expected);
   await until(isSettled, PATIENCE_MS, 200).catch(() => undefined);
   expect(answers()).toEqual(expected);
+});
+
+test('a policy is removed by the fresh word of an operator and by nothing else, and by no name of another', {
+  timeout: 4 * PATIENCE_MS,
+}, async () => {
+  await committedPolicy('policy-c', 'drop');
+  await until(() => answersTo('policy-c').includes('applied'), PATIENCE_MS, 100);
+  const removalBy = (
+    key: KeyPair,
+    over: { readonly policy_id?: string } = {},
+    stamp: Stamp = {},
+  ) => {
+    counter += 1;
+    const target = { ips: ['198.51.100.77'] };
+    const rule = { policy_id: 'policy-c', action: 'remove', target, ...over } as const;
+    // Content of its own: else the later ones would be known.
+    const audit = { evidence_refs: [`request-${counter}`] };
+    return encodePolicyEvent(
+      policyOf({ ...rule, audit }, { key, tsMs: Date.now(), counter, ...stamp }),
+    );
+  };
+  const operator = keyOf('operator');
+  const signed = removalBy(operator);
+  const altered = Uint8Array.from(signed);
+  const at = Buffer.from(signed).indexOf('policy-c');
+  altered[at + 'policy-'.length] = 'a'.charCodeAt(0);
+  const wrong: { readonly [code: string]: Uint8Array } = {
+    'unknown-producer': removalBy(keyOf('detector')),
+    timestamp: removalBy(operator, {}, { tsMs: Date.now() - STALE_MS }),
+    'content-hash': altered,
+    'no-such-policy': removalBy(operator, { policy_id: 'policy-of-nobody' }),
+  };
+  const strange = removalBy(stranger);
+  for (const bytes of [...Object.values(wrong), strange]) {
+    expect(await publish(TOPICS.policy, bytes)).toBe('ok');
+  }
+  const codes = (): object =>
+    Object.fromEntries(Object.entries(wrong).map(([code, bytes]) => [code, codesOf(bytes)[0]]));
+  const isRefused = () => Object.values(wrong).every((bytes) => codesOf(bytes).length > 0);
+  await until(isRefused, PATIENCE_MS, 100).catch(() => undefined);
+  expect(codes()).toEqual(Object.fromEntries(Object.keys(wrong).map((code) => [code, code])));
+  expect(codesOf(strange)[0]).toBe('unknown-producer');
+  expect(updatesOf('policy-c', 'remove')).toEqual([]);
+  expect(answersTo('policy-c')).toEqual(['applied']);
+
+  expect(await publish(TOPICS.policy, signed)).toBe('ok');
+  await until(() => answersTo('policy-c').length === 2, PATIENCE_MS, 100);
+  // The same bytes elsewhere are a replay.
+  expect(await publish(TOPICS.policy, signed)).toBe('ok');
+  await until(() => codesOf(signed).length > 0, PATIENCE_MS, 100);
+  expect(codesOf(signed)[0]).toBe('replayed');
+  expect(answersTo('policy-c')).toEqual(['applied', 'applied']);
 });

@@ -1,28 +1,29 @@
 /** The bus actor and the command line on a real broker. */
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { config } from '#actors/bus/config.ts';
 import type { Self } from '#actors/bus/core.ts';
 import { io } from '#actors/bus/io.ts';
+import { crypto } from '#native/crypto.ts';
+import { hex } from '#proto/bytes.ts';
+import { configHash, encodeGenesis } from '#proto/genesis.ts';
 import { DLQ_HEADERS, TOPICS } from '#proto/wire/topics.ts';
+import { chainOf } from '#test/kit/chain.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
+import { commandLine } from '#test/kit/command-line.ts';
 import { freshFolder, portOf } from '#test/kit/executor-host.ts';
 import { KAFKA_VERSIONS, type Kafka, kafkaNeeds, provideKafka, USER } from '#test/kit/kafka.ts';
 import { openBus } from '#test/kit/kafka-bus.ts';
+import { writeKeyFile } from '#test/kit/key-files.ts';
 import { ownPorts } from '#test/kit/local-node.ts';
 import { cybermesh, ROOT, temporaryFolder } from '#test/kit/processes.ts';
+import { until } from '#test/kit/system.ts';
+import { ackBytes, provenBlock, updateOf } from '../actors/enforcer/policies.ts';
 
 const version = process.env.KAFKA_VERSION ?? KAFKA_VERSIONS.four;
 const topology = path.join(ROOT, 'config/local.yaml');
 const replyTo = { from: 1, ask: 1, incarnation: 1, kind: 1 };
-
-const until = async (holds: () => boolean): Promise<void> => {
-  const untilMs = performance.now() + 20_000;
-  while (!holds()) {
-    if (performance.now() > untilMs) throw new Error('not within 20 s');
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-};
 
 describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and openssl)`, () => {
   let broker: Kafka;
@@ -74,7 +75,7 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
     expect(of('published')).toMatchObject([
       { topic: TOPICS.anomalies, outcome: { outcome: 'ok' } },
     ]);
-    await until(() => of('appended').some((one) => one.topic === TOPICS.anomalies));
+    await until(() => of('appended').some((one) => one.topic === TOPICS.anomalies), 20_000);
     await adapter.commands.fetch(poll);
     expect(of('fetched').at(-1)).toMatchObject({
       outcome: { records: [{ key: 'k', headers: { a: 'b' } }] },
@@ -110,6 +111,45 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
     expect(page).toMatchObject({
       records: [{ key: 'k', headers: { 'replayed-from': expect.stringMatching(/^\d:0$/) } }],
     });
+    await bus.close();
+  });
+
+  test('an order goes to the broker without a node, and its fate comes from there', async () => {
+    const genesis = testGenesis();
+    const file = path.join(data.path, 'pinned.json');
+    writeFileSync(file, encodeGenesis(genesis));
+    const topics = { [TOPICS.policy]: 'soc.policy' };
+    const names = Object.values(TOPICS).map((one) => (one === TOPICS.policy ? 'soc.policy' : one));
+    const bus = await openBus(broker, names);
+    const kafka = { driver: 'kafka', brokers: [plain()], topics };
+    const own = [`genesis.file=${file}`, `genesis.sha256=${hex(configHash(genesis, crypto))}`];
+    const operator = path.join(ROOT, 'config/enforcer.yaml');
+    const given = commandLine(
+      ...['decisions', 'add', operator, '--block', '198.51.100.7', '--wait', '2m', '-o', 'json'],
+      ...['--key', writeKeyFile(data.path, 'operator', 12), ...set(kafka)],
+      ...own.map((one) => `--set=${one}`),
+    );
+    // The test plays validators and agent: they read the order, commit it, and say so.
+    const order = await until(async () => {
+      const page = await bus.fetch('soc.policy', 'validators', [], 9);
+      return page.outcome === 'ok' ? page.records[0] : undefined;
+    }, 60_000);
+    const tx = { kind: 'policy', bytes: order.value } as const;
+    const proven = provenBlock(chainOf(genesis), tx, { timeMs: Date.now() });
+    const { policyId, state } = proven;
+    expect(order.key).toBe(policyId);
+    await bus.publish([
+      { topic: TOPICS.policyUpdates, key: policyId, value: updateOf(proven), headers: {} },
+      {
+        ...{ topic: TOPICS.policyAcks, key: policyId, headers: {} },
+        value: ackBytes(policyId, state.ruleHash),
+      },
+    ]);
+    const { code, out } = await given;
+    expect([code, JSON.parse(out)]).toMatchObject([
+      0,
+      { ok: true, decisions: [{ policyId, fate: 'committed', acks: [{ result: 'applied' }] }] },
+    ]);
     await bus.close();
   });
 

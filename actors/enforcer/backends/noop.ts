@@ -1,4 +1,4 @@
-import { type Backend, failed, NO_PACKETS } from '#actors/enforcer/backend.ts';
+import { type Backend, failed, gone, NO_PACKETS } from '#actors/enforcer/backend.ts';
 import { claimsOf } from '#actors/enforcer/claims.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import { ok } from '#proto/result.ts';
@@ -19,9 +19,9 @@ export const noopBackend = (): Backend => {
       known.clear();
       return entries.map(take);
     },
-    change: async (entries, gone) => {
-      for (const id of gone) known.delete(id);
-      return entries.map(take);
+    change: async (entries, ended) => {
+      for (const id of ended) known.delete(id);
+      return [...entries.map(take), ...gone(ended, 'noop')];
     },
     census: async () => ok({ ids: known, foreign: 0, packets: NO_PACKETS }),
     clear: async () => {

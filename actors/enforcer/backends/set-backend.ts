@@ -11,6 +11,7 @@ import {
   type Census,
   type Fault,
   failed,
+  gone,
   NO_PACKETS,
 } from '../backend.ts';
 import { type Claim, claimsOf } from '../claims.ts';
@@ -141,10 +142,14 @@ const admit = ({ wanted, driver }: Site, entry: Entry, atMs: number): Fault | un
   return { code: 'not-enforceable', reason: `more than ${SETS_MAX} kinds of rules and rates` };
 };
 
-/** One outcome each. After a failed write nobody knows what the kernel holds: the next one is a whole one. */
+/**
+ * One outcome for each of `entries`, then of those that `ended`. After a failed write nobody knows what the kernel
+ * holds: the next one is a whole one.
+ */
 const bring = async (
   site: Site,
   entries: readonly Entry[],
+  ended: readonly string[],
   atMs: number,
 ): Promise<readonly Applied[]> => {
   const faults = entries.map((entry) => admit(site, entry, atMs));
@@ -153,10 +158,12 @@ const bring = async (
     site.sets = undefined;
     for (const { id } of entries) site.wanted.drop(id);
   }
-  return entries.map((entry, k) => {
+  const outcomes = entries.map((entry, k) => {
     const fault = faults[k] ?? (written.ok ? undefined : written.error);
     return fault === undefined ? applied(entry) : failed(entry, fault);
   });
+  const removed = written.ok ? gone(ended) : ended.map((id) => failed({ id }, written.error));
+  return [...outcomes, ...removed];
 };
 
 const census = async (site: Site, atMs: number): Promise<Result<Census, Fault>> => {
@@ -185,11 +192,11 @@ export const setBackend = (driver: Driver, now: () => number): Backend => {
     probe: driver.probe,
     restore: (entries, atMs) => {
       forgetAll(site);
-      return bring(site, entries, atMs);
+      return bring(site, entries, [], atMs);
     },
-    change: (entries, gone, atMs) => {
-      for (const id of gone) site.wanted.drop(id);
-      return bring(site, entries, atMs);
+    change: (entries, ended, atMs) => {
+      for (const id of ended) site.wanted.drop(id);
+      return bring(site, entries, ended, atMs);
     },
     census: (atMs) => census(site, atMs),
     clear: async () => {

@@ -14,7 +14,7 @@ import { verifyControl } from '#proto/wire/control.ts';
 import { encodeRecords } from '#runtime/bus/record.ts';
 import { recorder } from '#runtime/recorder.ts';
 import { keys } from '#test/kit/chain-genesis.ts';
-import { committedPolicy, genesis, updateOf } from './policies.ts';
+import { committedPolicy, genesis, orderedPolicy, updateOf } from './policies.ts';
 
 const policy = committedPolicy();
 const core = createCore(crypto);
@@ -53,7 +53,7 @@ const receive = (values: Uint8Array[], atMs = NOW_MS, outcome?: Applied) => {
   core.step(state, { kind: 'fetched', result: { ok: true, value: fetched } }, fx, atMs);
   const enforce = fx.take().find((e) => e.command === 'enforce')!;
   const batch = enforce.argument as Commands['enforce'];
-  const outcomes = batch.apply.map(
+  const outcomes = [...batch.apply, ...batch.remove].map(
     ({ id }): Applied => outcome ?? { id, ok: true, reason: 'noop' },
   );
   core.step(state, { kind: 'enforced', batch, outcomes }, fx, atMs);
@@ -201,7 +201,10 @@ test('a policy that the backend lost and cannot restore fails, and one that come
     const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
     const missing = [entry];
     const desired = [entry];
-    const result = { missing, foreign: 0, outcomes: [outcome], packets, fault: undefined };
+    const result = {
+      ...{ missing, foreign: 0, outcomes: [outcome], packets },
+      ...{ isEqual: false, fault: undefined },
+    };
     fx.take();
     core.step(state, { kind: 'reconciled', desired, found: result }, fx, NOW_MS);
     const save = fx.take().find((e) => e.command === 'save');
@@ -219,6 +222,75 @@ test('a policy that the backend lost and cannot restore fails, and one that come
   expect(again[0]).not.toMatchObject({
     ackEventId: (first[0] as { ackEventId: string }).ackEventId,
   });
+});
+
+test('what was repaired is compared once more soon, and not over and over', () => {
+  const { state, fx } = agent;
+  receive([updateOf(policy)]);
+  const desired = [...state.registry.entries.values()];
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const soon = (missing: typeof desired): boolean => {
+    fx.take();
+    const outcomes = missing.map(({ id }): Applied => ({ id, ok: true, reason: '' }));
+    const found = { missing, foreign: 0, outcomes, packets, isEqual: missing.length === 0 };
+    const whole = { ...found, fault: undefined };
+    core.step(state, { kind: 'reconciled', desired, found: whole }, fx, NOW_MS);
+    return fx.take().some((e) => e.effect === 'after' && e.delayMs === 1000);
+  };
+  expect(soon(desired)).toBe(true);
+  expect(soon(desired)).toBe(false);
+  expect(soon([])).toBe(false);
+  expect(soon(desired)).toBe(true);
+});
+
+const ordered = orderedPolicy();
+
+test('a removal with its proof is carried out once and acknowledged as done, even of a policy never heard of', () => {
+  for (const heardBefore of [true, false]) {
+    agent = began();
+    if (heardBefore) receive([updateOf(ordered.added)]);
+    const { batch, acks } = receive([ordered.removal, ordered.removal]);
+    expect(batch.remove.map((entry) => entry.id)).toEqual(['policy-1']);
+    const reason = 'removed (noop)';
+    expect(acks).toMatchObject([{ result: 'applied', reason, policyId: 'policy-1' }]);
+    expect(agent.state.registry.entries.get('policy-1')?.status).toBe('removed');
+    expect(code(updateOf(ordered.added))).toBe('failed proof-old');
+  }
+});
+
+test('a removal without a tombstone under its proof removes nothing', () => {
+  receive([updateOf(ordered.added)]);
+  const { proof } = ordered.added;
+  const { batch, acks } = receive([
+    updateOf(ordered.added, { action: 'remove', commitProof: proof }),
+  ]);
+  expect(batch.remove).toEqual([]);
+  expect(acks).toMatchObject([{ result: 'failed', errorCode: 'proof-policy-status' }]);
+  expect(agent.state.registry.entries.get('policy-1')?.status).toBe('applied');
+});
+
+test('a removal that the firewall refuses is acknowledged as failed, and as done when it is', () => {
+  const { state, fx } = agent;
+  receive([updateOf(ordered.added)]);
+  const held = [...state.registry.entries.values()];
+  const refused: Applied = { id: 'policy-1', ok: false, code: 'rejected', reason: 'busy' };
+  const { acks } = receive([ordered.removal], NOW_MS, refused);
+  expect(acks).toMatchObject([{ result: 'failed', errorCode: 'rejected' }]);
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const nothing = { missing: [], foreign: 0, outcomes: [], packets, fault: undefined };
+  const compared = (desired: typeof held, isEqual: boolean) => {
+    fx.take();
+    const found = { ...nothing, isEqual };
+    core.step(state, { kind: 'reconciled', desired, found }, fx, NOW_MS);
+    const save = fx.take().find((e) => e.command === 'save');
+    const said = (save?.argument as Commands['save'] | undefined)?.acks ?? [];
+    return said.map((ack) => decodeAck(ack.bytes)).map((ack) => ack.ok && ack.value.result);
+  };
+  // Begun before the removal; not equal yet; done; and nothing is said twice.
+  expect(compared(held, true)).toEqual([]);
+  expect(compared([], false)).toEqual([]);
+  expect(compared([], true)).toEqual(['applied']);
+  expect(compared([], true)).toEqual([]);
 });
 
 test('an address of the host itself is refused by its name', () => {

@@ -1,15 +1,19 @@
 /** Committed policies with real proofs, for the tests of the agent. */
+
+import type { Draft } from '#actors/executor/execution.ts';
 import { crypto } from '#native/crypto.ts';
-import { utf8 } from '#proto/bytes.ts';
+import { fromHex, utf8 } from '#proto/bytes.ts';
 import { encodeCommitProof } from '#proto/commit-proof.ts';
+import type { Transaction } from '#proto/consensus/transaction.ts';
 import type { Genesis } from '#proto/genesis.ts';
 import { get, prove } from '#proto/merkle.ts';
+import type { PolicyRule } from '#proto/policy.ts';
 import { decodeState, policyKey } from '#proto/state.ts';
-import { signControl } from '#proto/wire/control.ts';
+import { signControl, type UnsignedControl } from '#proto/wire/control.ts';
 import type { PolicyUpdateEvent } from '#proto/wire/policy-update.ts';
-import { anchorFor, buildOn, chainOf, commitTo } from '#test/kit/chain.ts';
+import { anchorFor, buildOn, chainOf, commitTo, type TestChain } from '#test/kit/chain.ts';
 import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
-import { anomalyTx } from '#test/kit/messages.ts';
+import { anomalyTx, policyTx } from '#test/kit/messages.ts';
 
 export const genesis = testGenesis();
 
@@ -85,4 +89,46 @@ export const updateOf = (
     },
     pair.sign,
   );
+};
+
+/** The policy, or its tombstone, that one transaction makes, proven by the block that carries it. */
+export const provenBlock = (chain: TestChain, tx: Transaction, over: Partial<Draft> = {}) => {
+  const version = buildOn(chain, chain.head, [tx], over).version;
+  commitTo(chain, version);
+  const { key } = version.policies[0]!;
+  const next = buildOn(chain, chain.head, []).version;
+  const value = get(version.tree, key, crypto)!;
+  const merkle = prove(version.tree, key, crypto);
+  const anchor = anchorFor(version.header, next.header);
+  const proof = encodeCommitProof({ anchor, key, value, merkle });
+  const state = decodeState(policyKey(''), value);
+  return { policyId: key.slice('policies/'.length), state, proof, later: proof };
+};
+
+/** An operator's policy and its removal, each proven by the block that carries it. */
+export const orderedPolicy = (over: Partial<PolicyRule> = {}, on = genesis) => {
+  const chain = chainOf(on);
+  const blockOf = (tx: Transaction) => provenBlock(chain, tx);
+  const added = blockOf(policyTx(over, { counter: 1 }));
+  const removed = blockOf(policyTx({ ...over, action: 'remove' }, { counter: 2 }));
+  return { added, removed, removal: updateOf(removed, { action: 'remove' }) };
+};
+
+/** What an agent would say of a policy; `ruleHash` is hex. */
+export const ackBytes = (
+  policyId: string,
+  ruleHash: string,
+  over: object = {},
+  by: keyof typeof keys = 'enforcer',
+): Uint8Array => {
+  const pair = keys[by];
+  const ack = {
+    ...{ policyId, scopeIdentifier: '', tenant: '', region: '', result: 'applied' },
+    ...{ reason: 'noop', errorCode: '', appliedAt: 0, ackedAt: 0, qcReference: '' },
+    ...{ controllerInstance: 'agent-1', fastPath: false, traceId: '', sourceEventId: '' },
+    ...{ ruleHash: fromHex(ruleHash), appliedAtMs: 0, ackedAtMs: 0, sentinelEventId: '' },
+    ...{ ackEventId: 'ack', requestId: '', commandId: '', workflowId: '' },
+    ...{ producerId: pair.publicKey, ...over },
+  } as UnsignedControl<'policy-ack'>;
+  return signControl('policy-ack', ack, pair.sign);
 };

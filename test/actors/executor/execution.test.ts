@@ -259,6 +259,36 @@ test('an operator removes a policy; the tombstone stays until it would have expi
   expect(stateAt(later, policyKey('policy-1'))).toBeNull();
 });
 
+test('nobody but an operator removes a policy, whatever detectors may propose', () => {
+  const chain = chainOf(testGenesis({ detectorsMayPropose: true }));
+  const proposed = policyTx({}, { key: keys.detector, counter: 1 });
+  const added = buildOn(chain, chain.head, [proposed]).version;
+  expect(stateAt(added, policyKey('policy-1'))).toMatchObject({ status: 'active' });
+  const removal = policyTx({ action: 'remove' }, { key: keys.detector, counter: 2 });
+  expect(buildOn(chain, added, [removal]).refused[0]?.reason).toBe('removal-needs-operator');
+  expect(forged(chain, added, [removal])).toBe('transaction-0-removal-needs-operator');
+  const closed = chainOf(testGenesis());
+  expect(forged(closed, closed.head, [removal])).toBe('transaction-0-unknown-producer');
+});
+
+test('the removal of a policy that is not there, or not any more, stands in no block', () => {
+  const chain = chainOf(testGenesis());
+  const unknown = policyTx({ action: 'remove', policy_id: 'nobody' }, { counter: 9 });
+  expect(forged(chain, chain.head, [unknown])).toBe('transaction-0-no-such-policy');
+  // More than a block sweeps: what has ended counts for nothing, though it still stands in the state.
+  const ids = Array.from({ length: 120 }, (_, k) => `policy-${1000 + k}`);
+  const brief = ids.map((policy_id, k) =>
+    policyTx({ policy_id, guardrails: { ttl_seconds: 1 } }, { counter: k + 1 }),
+  );
+  const added = buildOn(chain, chain.head, brief).version;
+  const tsMs = added.header.timeMs + 2000;
+  const late = buildOn(chain, added, [], { timeMs: tsMs }).version;
+  const left = ids.find((id) => stateAt(late, policyKey(id)) !== null)!;
+  const removal = policyTx({ policy_id: left, action: 'remove' }, { counter: 200, tsMs });
+  const refused = buildOn(chain, added, [removal], { timeMs: tsMs }).refused;
+  expect(refused[0]?.reason).toBe('no-such-policy');
+});
+
 test('caps on active policies and on policies a minute hold', () => {
   const many = [1, 2, 3].map((n) => anomalyTx({ src_ip: `198.51.100.${n}` }, { counter: n }));
   const active = chainOf(testGenesis({ activePoliciesMax: 2 }));

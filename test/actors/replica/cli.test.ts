@@ -23,6 +23,7 @@ const run = async (name: string, args: string[], json = false): Promise<Ran> => 
     err: (text) => err.push(text),
     json,
     topology: () => Promise.reject(new Error('not in this test')),
+    bus: () => Promise.reject(new Error('not in this test')),
   };
   const code = await commands[name]!.run(args, io);
   return { code, out: out.join('\n'), err: err.join('\n') };

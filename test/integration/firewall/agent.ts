@@ -21,6 +21,8 @@ export type Agent = {
   /** Acknowledgements since the last call: result and code. */
   readonly acks: () => readonly string[];
   readonly ackIds: readonly string[];
+  /** Answers since the last call. */
+  readonly replies: () => readonly unknown[];
   readonly close: () => Promise<void>;
 };
 
@@ -51,6 +53,7 @@ export const agentIn = async (options: AgentOptions): Promise<Agent> => {
   const fx = recorder<Self, Commands>();
   const said: PolicyAckEvent[] = [];
   const ids: string[] = [];
+  const replies: unknown[] = [];
   let offset = 0;
 
   const carryOut = async (one: Recorded): Promise<void> => {
@@ -58,6 +61,7 @@ export const agentIn = async (options: AgentOptions): Promise<Agent> => {
       const run = adapter.commands[one.command as keyof Commands];
       await (run as (argument: unknown) => void | Promise<void>)(one.argument);
     }
+    if (one.effect === 'reply') replies.push(one.answer);
     if (one.effect !== 'ask') return;
     const message = one.message as MessageOf<(typeof bus)['declaration']>;
     if (message.kind !== 'publish') return;
@@ -100,6 +104,7 @@ export const agentIn = async (options: AgentOptions): Promise<Agent> => {
     },
     acks: () => said.splice(0).map((one) => `${one.result} ${one.errorCode}`.trim()),
     ackIds: ids,
+    replies: () => replies.splice(0),
     close: async () => adapter.close?.(),
   };
 };
