@@ -50,14 +50,18 @@ const listens = (port: number): Promise<boolean> =>
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 
-/** A port of 127.0.0.1 at which nobody listens now. */
-export const freePort = async (): Promise<number> => {
+/** The first of `count` ports of 127.0.0.1, one after the other, at which nobody listens now. */
+export const freePorts = async (count: number): Promise<number> => {
   for (let attempt = 0; attempt < PORT_TRIES; attempt++) {
-    const port = randomInt(FIRST_PORT, FIRST_PORT + PORTS);
-    if (await listens(port)) return port;
+    const first = randomInt(FIRST_PORT, FIRST_PORT + PORTS - count);
+    const free = await Promise.all(Array.from({ length: count }, (_, k) => listens(first + k)));
+    if (free.every(Boolean)) return first;
   }
   throw new Error(`no free port among ${PORT_TRIES}`);
 };
+
+/** A port of 127.0.0.1 at which nobody listens now. */
+export const freePort = (): Promise<number> => freePorts(1);
 
 export type Places = { readonly [V in ValidatorName]: number };
 export const freePlaces = async (): Promise<Places> => ({
