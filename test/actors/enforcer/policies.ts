@@ -9,19 +9,23 @@ import { signControl } from '#proto/wire/control.ts';
 import type { PolicyUpdateEvent } from '#proto/wire/policy-update.ts';
 import { anchorFor, buildOn, chainOf, commitTo } from '#test/kit/chain.ts';
 import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
-import { anomalyTx } from '#test/kit/messages.ts';
+import { anomalyTx, policyTx } from '#test/kit/messages.ts';
 
 export const genesis = testGenesis();
 
-/** A chain on which the policy of one anomaly has been committed, and the same policy proven again later. */
+/** A chain on which the policy of one anomaly has been committed, the same proven again later, and its removal. */
 export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
   const chain = chainOf(on);
   const first = buildOn(chain, chain.head, [anomalyTx({ src_ip: srcIp })]).version;
   const key = first.policies[0]!.key;
+  const policyId = key.slice('policies/'.length);
   commitTo(chain, first);
   const second = buildOn(chain, chain.head, []).version;
   commitTo(chain, second);
-  const third = buildOn(chain, chain.head, []).version;
+  const removal = policyTx({ policy_id: policyId, action: 'remove', target: { ips: [srcIp] } });
+  const third = buildOn(chain, chain.head, [removal]).version;
+  commitTo(chain, third);
+  const fourth = buildOn(chain, chain.head, []).version;
   const proofOf = (anchor: typeof first, next: typeof first): Uint8Array =>
     encodeCommitProof({
       anchor: anchorFor(anchor.header, next.header),
@@ -29,13 +33,14 @@ export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
       value: get(anchor.tree, key, crypto),
       merkle: prove(anchor.tree, key, crypto),
     });
-  const policyId = key.slice('policies/'.length);
   const state = decodeState(policyKey(policyId), get(first.tree, key, crypto)!);
+  const gone = decodeState(policyKey(policyId), get(third.tree, key, crypto)!);
   return {
     policyId,
     state,
     proof: proofOf(first, second),
     later: proofOf(second, third),
+    removed: { state: gone, proof: proofOf(third, fourth) },
   };
 };
 
@@ -55,12 +60,12 @@ export const committedBlock = (on: Genesis, count: number, net: string) => {
     const policyId = key.slice('policies/'.length);
     const state = decodeState(policyKey(policyId), value!);
     const proof = encodeCommitProof({ anchor, key, value, merkle });
-    return { policyId, state, proof, later: proof };
+    return { policyId, state, proof };
   });
 };
 
 export const updateOf = (
-  policy: ReturnType<typeof committedPolicy>,
+  policy: Pick<ReturnType<typeof committedPolicy>, 'policyId' | 'state' | 'proof'>,
   over: Partial<PolicyUpdateEvent> = {},
   by: 'v1' | 'v2' | 'stranger' | 'detector' = 'v1',
 ): Uint8Array => {
