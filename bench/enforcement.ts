@@ -53,6 +53,7 @@ const entryOf = (id: string, target: PolicyRule['target']): Entry => ({
   expiresMs: now() + TTL_MS,
   anomaly: '',
   anchorHeight: 1,
+  height: 1,
   anchorHash: '',
   status: 'pending',
   reason: '',

@@ -75,6 +75,14 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/password must be a string/i, 'it asks for a password: give passwordFile or PGPASSWORD'],
 ];
 
+/** What a code alone does not tell apart. */
+const remedyOf = (code: string, said: string): string | undefined => {
+  if (/valid client certificate/i.test(said)) {
+    return 'it wants a certificate of ours: give sslcert and sslkey (PEM files) in the URL';
+  }
+  return REMEDIES[code] ?? WORDS.find(([pattern]) => pattern.test(said))?.[1];
+};
+
 /** The code of Node or the SQLSTATE of an error; '' where it has none. */
 export const faultCode = (fault: unknown): string => {
   const code = fault instanceof Error && 'code' in fault ? fault.code : undefined;
@@ -86,7 +94,7 @@ export const explainFault = (fault: unknown, url: string): string => {
   const code = faultCode(fault);
   const text = fault instanceof Error ? fault.message : String(fault);
   const said = text === '' ? code : text;
-  const remedy = REMEDIES[code] ?? WORDS.find(([pattern]) => pattern.test(said))?.[1];
+  const remedy = remedyOf(code, said);
   const where = url === 'embedded' ? 'the embedded database' : placeOf(url);
   return remedy === undefined ? `${where}: ${said}` : `${where}: ${said}; ${remedy}`;
 };

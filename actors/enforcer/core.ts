@@ -112,7 +112,7 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
   for (const record of records) {
     batch.places.push({ partition: record.partition, offset: record.offset });
     const situation = {
-      newestAnchor: (id: string) => registry.entries.get(id)?.anchorHeight ?? -1,
+      obeyed: (id: string) => registry.entries.get(id),
       active,
       lastMinute: lastMinute(registry, atMs),
       isLetThrough: (id: string) =>

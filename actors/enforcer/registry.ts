@@ -9,6 +9,8 @@ export type Entry = {
   readonly rule: PolicyRule;
   /** Hex. */
   readonly ruleHash: string;
+  /** Of the block that wrote this value of the policy; 0 where it was kept before that was. */
+  readonly height: number;
   /** Unix milliseconds, from the chain. */
   readonly committedMs: number;
   readonly expiresMs: number;

@@ -23,8 +23,8 @@ export const entryOf = (row: Row): Entry => {
   if (digestOf(row.body) !== row.digest) {
     throw new Error(`policy ${row.id} in the agent's store is damaged: its checksum differs`);
   }
-  // A row of the release before turns were counted has none.
-  return { turn: 0, ...(JSON.parse(row.body) as Omit<Entry, 'turn'>) };
+  // A row of a release before them has neither.
+  return { turn: 0, height: 0, ...(JSON.parse(row.body) as Omit<Entry, 'turn' | 'height'>) };
 };
 
 /** Throws StoreError where the file cannot be had. */

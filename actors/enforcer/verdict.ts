@@ -21,7 +21,7 @@ import { verifyControl } from '#proto/wire/control.ts';
 import { policyUpdateWire } from '#proto/wire/policy-update.ts';
 import { anId } from '#proto/wire/structure.ts';
 import { type CutOff, checkSurroundings, type Surroundings } from './neighbourhood.ts';
-import type { Entry } from './registry.ts';
+import { type Entry, inForce } from './registry.ts';
 
 export type Trusted = {
   readonly trust: Trust;
@@ -33,8 +33,8 @@ export type Trusted = {
 
 /** What the agent remembers and counts when it judges. */
 export type Situation = {
-  /** Highest anchor height that was obeyed for the policy; -1 for none. */
-  readonly newestAnchor: (policyId: string) => number;
+  /** What was obeyed for the policy last. */
+  readonly obeyed: (policyId: string) => Entry | undefined;
   readonly active: number;
   readonly lastMinute: number;
   /** In force already, or let through by a person: no cap speaks against it. */
@@ -79,6 +79,7 @@ const entryOf = (proven: Proven, policyId: string, trusted: Trusted): Entry | un
     id: policyId,
     rule: rule.value,
     ruleHash: state.ruleHash,
+    height: state.height,
     committedMs: state.committedMs,
     expiresMs: state.expiresMs,
     anomaly: state.anomaly,
@@ -138,15 +139,22 @@ export const judge = (
   if (!proven.ok) {
     return refusal(id, `proof-${proven.error}`, 'the commit proof does not hold', ruleHash);
   }
-  const newest = situation.newestAnchor(id);
-  if (proven.value.height < newest) {
-    return refusal(id, 'proof-old', `anchor ${proven.value.height}, seen ${newest}`, ruleHash);
+  const obeyed = situation.obeyed(id);
+  const known = ok({ kind: 'known', policyId: id } as const);
+  // Validators prove one value at different heights, in any order, and the bus gives records again.
+  const isSame = obeyed?.height === provenPolicy(proven.value).height;
+  if (obeyed !== undefined && proven.value.height <= obeyed.anchorHeight) {
+    if (isSame || proven.value.height === obeyed.anchorHeight) return known;
+    const reason = `anchor ${proven.value.height}, seen ${obeyed.anchorHeight}`;
+    return refusal(id, 'proof-old', reason, ruleHash);
   }
-  if (proven.value.height === newest) return ok({ kind: 'known', policyId: id });
   const entry = entryOf(proven.value, id, trusted);
   if (entry === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
   if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
-  if (entry.expiresMs <= atMs) return refusal(id, 'expired', 'its time is over', ruleHash);
+  if (entry.expiresMs <= atMs) {
+    return isSame ? known : refusal(id, 'expired', 'its time is over', ruleHash);
+  }
+  if (isSame && inForce(obeyed)) return ok({ kind: 'apply', entry });
   // The chain has judged the evidence; the agent repeats what needs no evidence, with its own limits.
   const isLetThrough = situation.isLetThrough(id);
   const checked = checkGuardrails(entry.rule, limits, {

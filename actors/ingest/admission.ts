@@ -13,7 +13,7 @@ import { findNonce, isDuplicate, nonceKey, rememberNonce, type SeenNonce } from 
 import { enclose } from './outbox.ts';
 import { giveBack, mayEnter } from './pace.ts';
 import { reportAccepted, reportRejected } from './reports.ts';
-import type { Chain, Fx, Held, State } from './state.ts';
+import type { Chain, Fx, Held, State, Waiting } from './state.ts';
 
 export const finish = (state: State, place: Place): void => {
   const lane = state.lanes.get(place.topic);
@@ -120,18 +120,19 @@ const accepted = (state: State, message: VerifiedMessage, fx: Fx, atMs: number):
   reportAccepted(state, message, atMs);
 };
 
-/** Puts a verified message into the pool; false where it has to wait for room, rate or quota. */
+/** Puts a verified message into the pool, or says what it has to wait for. */
 export const enter = (
   state: State,
   chain: Chain,
-  { item, message }: Held,
+  { item, message }: Waiting,
   fx: Fx,
   atMs: number,
-): boolean => {
+): 'entered' | Held['lacks'] => {
   const producer = producerOf(message);
   const own = item.place !== null;
   const quota = chain.quotas.get(producer) ?? 0;
-  if (own && !mayEnter(state.pace, producer, quota, atMs)) return false;
+  const pace = own ? mayEnter(state.pace, producer, quota, atMs) : 'yes';
+  if (pace !== 'yes') return pace === 'quota' ? 'quota' : 'room';
   const tx = transactionOf(item);
   const txId = txIdBytes(tx, state.crypto);
   const admission = admit(state.pool, {
@@ -147,7 +148,7 @@ export const enter = (
   switch (admission.outcome) {
     case 'full':
       if (own) giveBack(state.pace, producer);
-      return false;
+      return 'room';
     case 'present':
       if (item.place !== null) adopt(state.pool, admission.entry.txId, item.place, item.key);
       break;
@@ -157,7 +158,7 @@ export const enter = (
   }
   remember(state, message, item.place, atMs);
   if (own) accepted(state, message, fx, atMs);
-  return true;
+  return 'entered';
 };
 
 /** A record of a topic, after its signatures have been looked at. `known`: the chain has its content. */
@@ -188,8 +189,9 @@ export const receive = (
     accepted(state, judged.value, fx, atMs);
     return undefined;
   }
-  const held = { item, message: judged.value };
-  return enter(state, chain, held, fx, atMs) ? undefined : held;
+  const waiting = { item, message: judged.value };
+  const outcome = enter(state, chain, waiting, fx, atMs);
+  return outcome === 'entered' ? undefined : { ...waiting, lacks: outcome };
 };
 
 /** Whether nothing is left to do for a record that was here before. */
@@ -217,9 +219,8 @@ export const receiveForwarded = (
   if (known) return;
   const judged = verdict(state, chain, { item, results }, atMs);
   if (judged.ok) {
-    if (!enter(state, chain, { item, message: judged.value }, fx, atMs)) {
-      fx.emit('forwarded_dropped', 1);
-    }
+    const outcome = enter(state, chain, { item, message: judged.value }, fx, atMs);
+    if (outcome !== 'entered') fx.emit('forwarded_dropped', 1);
     return;
   }
   const { code } = judged.error;

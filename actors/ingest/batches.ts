@@ -11,7 +11,7 @@ import { type Item, itemOf } from './intake.ts';
 import { admit } from './mempool.ts';
 import { isFull } from './outbox.ts';
 import { reportRejected } from './reports.ts';
-import type { Batch, Fx, Lane, NonceClaim, Self, State } from './state.ts';
+import type { Batch, Chain, Fx, Held, Lane, NonceClaim, Self, State } from './state.ts';
 
 const KNOWN_DEADLINE_MS = 2000;
 const KNOWN_RETRY_MS = 200;
@@ -39,16 +39,29 @@ const nonceClaim = ({ chain }: State, item: Item): NonceClaim | null => {
   return { key, contentHash: hex(contentHash ?? EMPTY), place, ttlMs };
 };
 
+/** A producer over its quota keeps nobody else waiting, unless it has left too much behind. */
+const isHeldUp = ({ held }: Lane, { heldBytesMax }: State['config']): boolean => {
+  let bytes = 0;
+  for (const { lacks, item } of held) {
+    if (lacks === 'room') return true;
+    bytes += item.bytes.length;
+  }
+  return bytes >= heldBytesMax;
+};
+
+const retryLater = (fx: Fx): void => fx.after(HELD_RETRY_MS, { kind: 'retry' }, 'retry');
+
 /** Reads on, unless something of this topic waits or there is too much that is not finished. */
 const readOn = (state: State, lane: Lane, fx: Fx): void => {
   const waits =
-    lane.held.length > 0 ||
+    isHeldUp(lane, state.config) ||
     isFull(state.letters) ||
     openCount(lane.sub) >= state.config.openRecordsMax;
   if (waits) {
     fx.emit('back_pressure', 1);
-    return fx.after(HELD_RETRY_MS, { kind: 'retry' }, 'retry');
+    return retryLater(fx);
   }
+  if (lane.held.length > 0) retryLater(fx);
   poll(lane.sub, fx, { kind: 'fetched', topic: lane.topic });
 };
 
@@ -126,6 +139,8 @@ const admitBatch = (
   if (chain === undefined) throw new Error('a batch before the chain is known');
   state.batches.delete(batch.id);
   const { lane } = batch;
+  // What came before goes before.
+  if (lane !== null) enterHeld(state, chain, lane, fx, atMs);
   let at = 0;
   for (const [index, item] of batch.items.entries()) {
     const results = batch.results.slice(at, at + item.claims.length);
@@ -147,22 +162,28 @@ const admitBatch = (
 };
 
 /** What waited for room, rate or quota tries again; what grew too old meanwhile is rejected. */
+const enterHeld = (state: State, chain: Chain, lane: Lane, fx: Fx, atMs: number): void => {
+  const { blockTimeSkewMs } = chain.context.parameters;
+  lane.held = lane.held.flatMap((held): Held[] => {
+    const { item, message } = held;
+    if (message.message.ts * 1000 + blockTimeSkewMs >= atMs) {
+      const outcome = enter(state, chain, held, fx, atMs);
+      return outcome === 'entered' ? [] : [{ ...held, lacks: outcome }];
+    }
+    const error = { code: 'timestamp', detail: 'grew too old while it waited for room' };
+    if (item.place !== null) bury(state, item, item.place, error, fx);
+    reportRejected(state, item, error.code, atMs);
+    return [];
+  });
+};
+
 export const retryHeld = (state: State, fx: Fx, atMs: number): void => {
   const { chain } = state;
   if (chain === undefined) return;
-  const { blockTimeSkewMs } = chain.context.parameters;
   for (const lane of state.lanes.values()) {
-    lane.held = lane.held.filter((held) => {
-      const { item, message } = held;
-      if (message.message.ts * 1000 + blockTimeSkewMs >= atMs) {
-        return !enter(state, chain, held, fx, atMs);
-      }
-      const error = { code: 'timestamp', detail: 'grew too old while it waited for room' };
-      if (item.place !== null) bury(state, item, item.place, error, fx);
-      reportRejected(state, item, error.code, atMs);
-      return false;
-    });
+    enterHeld(state, chain, lane, fx, atMs);
     if (!lane.busy && !lane.sub.polling) readOn(state, lane, fx);
+    else if (lane.held.length > 0) retryLater(fx);
   }
 };
 

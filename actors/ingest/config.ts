@@ -64,6 +64,14 @@ export const config = z.strictObject({
     .describe(
       'records of a topic that are read and not finished; at the bound it waits; 16..1,000,000',
     ),
+  heldBytesMax: z
+    .int()
+    .min(1)
+    .max(1 << 30)
+    .default(16 << 20)
+    .describe(
+      'bytes of a topic that wait for the quotas of their producers; at the bound it waits; 1..1 GiB',
+    ),
   lettersMax: z
     .int()
     .min(1)

@@ -19,13 +19,13 @@ export const pace = (perSecond: number): Pace => ({
   counts: new Map(),
 });
 
-/** Takes one admission out of both; false leaves both as they are. */
+/** Takes one admission out of both, or says which of them has none left and leaves both as they are. */
 export const mayEnter = (
   one: Pace,
   producer: string,
   quotaPerMinute: number,
   atMs: number,
-): boolean => {
+): 'yes' | 'rate' | 'quota' => {
   const elapsedMs = Math.max(0, atMs - one.refilledMs);
   one.tokens = Math.min(one.perSecond, one.tokens + (elapsedMs * one.perSecond) / SECOND_MS);
   one.refilledMs = atMs;
@@ -35,10 +35,11 @@ export const mayEnter = (
     one.counts.clear();
   }
   const used = one.counts.get(producer) ?? 0;
-  if (one.tokens < 1 || used >= quotaPerMinute) return false;
+  if (used >= quotaPerMinute) return 'quota';
+  if (one.tokens < 1) return 'rate';
   one.tokens -= 1;
   one.counts.set(producer, used + 1);
-  return true;
+  return 'yes';
 };
 
 /** Gives back what `mayEnter` took: there was no room after all. */

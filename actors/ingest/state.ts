@@ -103,8 +103,11 @@ export type Commands = {
 
 export type Fx = Effects<Self, Commands>;
 
-/** Verified, and waiting for room, rate or quota. */
-export type Held = { readonly item: Item; readonly message: VerifiedMessage };
+/** Verified, and not in the pool yet. */
+export type Waiting = { readonly item: Item; readonly message: VerifiedMessage };
+
+/** What keeps it out: room or rate, which concern everybody, or the quota of its producer alone. */
+export type Held = Waiting & { readonly lacks: 'room' | 'quota' };
 
 export type Lane = {
   readonly topic: string;

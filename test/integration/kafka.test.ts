@@ -5,7 +5,7 @@ import { type PublishOutcome, partitionOf } from '#runtime/bus/driver.ts';
 import { KafkaRefusal } from '#runtime/bus/kafka/faults.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { KAFKA_VERSIONS, type Kafka, kafkaNeeds, provideKafka, USER } from '#test/kit/kafka.ts';
-import { contractBus, type KafkaBus, openBus } from '#test/kit/kafka-bus.ts';
+import { contractBus, type KafkaBus, openBus, readAll } from '#test/kit/kafka-bus.ts';
 import { busContract } from '../runtime/bus/contract.ts';
 
 /** KAFKA_VERSION=3.9.1 runs the same on the older line. */
@@ -38,21 +38,6 @@ const insist = async (bus: KafkaBus, one: ReturnType<typeof message>): Promise<P
     const [outcome] = await bus.publish([one]);
     if (outcome!.outcome !== 'unavailable') return outcome!;
     await pause(50);
-  }
-};
-
-const readAll = async (bus: KafkaBus, topic: string, group = 'reader'): Promise<BusRecord[]> => {
-  const records: BusRecord[] = [];
-  let positions: readonly number[] = [];
-  for (;;) {
-    const page = await bus.fetch(topic, group, positions, 500);
-    if (page.outcome !== 'ok') {
-      await pause(50);
-      continue;
-    }
-    if (page.records.length === 0) return records;
-    records.push(...page.records);
-    positions = page.positions;
   }
 };
 
@@ -92,6 +77,27 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
     const plain = await openBus(broker, ['tls'], tlsAt(ports.plain, ca));
     expect(plain.said[0]!.fields!.remedy).toMatch(/give tls and sasl as its listener wants them/);
     await plain.close();
+  });
+
+  test('where the brokers want a certificate of ours, the right one opens; none, and one of nobody they know, is refused by name', async () => {
+    const { ports, ca, otherCa, client } = broker;
+    const { brokers, tls } = tlsAt(ports.mtls, ca);
+    const withCertificate = (cert: string, key: string) => ({
+      brokers,
+      tls: { ...tls, cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') },
+    });
+    const right = withCertificate(client.cert, client.key);
+    const bus = await openBus(broker, ['mtls'], right);
+    expect(await insist(bus, message('mtls', 'k', 'x'))).toMatchObject({ outcome: 'ok' });
+    expect((await readAll(bus, 'mtls')).map(textOf)).toEqual(['x']);
+    await bus.close();
+    const foreign = withCertificate(otherCa, otherCa.replace(/pem$/, 'key'));
+    for (const wrong of [{ brokers, tls }, foreign]) {
+      const refused = await refusalOf(openBus(broker, ['mtls'], wrong));
+      expect(refused).toMatch(
+        /127\.0\.0\.1:\d+ wants another certificate .*tls\.cert and tls\.key/,
+      );
+    }
   });
 
   for (const mechanism of ['plain', 'scram-sha-256'] as const) {

@@ -1,6 +1,6 @@
 /** The same facts of a stopped node's chain, from a validator's disk and from SQL, in words that can be compared. */
 import path from 'node:path';
-import { EMBEDDED_FOLDER, openDatabase } from '#actors/persistence/database.ts';
+import { type Database, EMBEDDED_FOLDER, openDatabase } from '#actors/persistence/database.ts';
 import { CHAIN_FILE, openChainFile } from '#native/chain-file.ts';
 import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
@@ -42,6 +42,26 @@ export const factsOfChain = (dataDir: string, validator = 'v1'): ChainFacts => {
   }
 };
 
+type Query = Pick<Database, 'query'>;
+
+/** The same of a database. */
+export const factsOfDatabase = async (database: Query): Promise<ChainFacts> => {
+  const rowsOf = async (text: string): Promise<readonly Record<string, Buffer | string>[]> =>
+    (await database.query(text)).rows;
+  const blocks = await rowsOf('SELECT * FROM blocks ORDER BY height');
+  const transactions = await rowsOf('SELECT * FROM transactions ORDER BY block_height, idx');
+  const anomalies = await rowsOf('SELECT id, block_height FROM anomalies');
+  return {
+    blocks: blocks.map((row) => {
+      const hashes = [row.block_hash, row.state_root].map((bytes) => hex(bytes as Buffer));
+      return `${row.height} ${hashes.join(' ')} ${row.tx_count}`;
+    }),
+    transactions: transactions.map((row) => `${row.block_height} ${hex(row.tx_id as Buffer)}`),
+    anomalies: anomalies.map((row) => `${row.block_height} ${row.id}`).toSorted(),
+  };
+};
+
+/** The same of the embedded database of a stopped node. */
 export const factsOfSql = async (dataDir: string): Promise<ChainFacts> => {
   const database = await openDatabase({
     url: 'embedded',
@@ -53,20 +73,8 @@ export const factsOfSql = async (dataDir: string): Promise<ChainFacts> => {
       throw error;
     },
   });
-  const rowsOf = async (text: string): Promise<readonly Record<string, Buffer | string>[]> =>
-    (await database.query(text)).rows;
   try {
-    const blocks = await rowsOf('SELECT * FROM blocks ORDER BY height');
-    const transactions = await rowsOf('SELECT * FROM transactions ORDER BY block_height, idx');
-    const anomalies = await rowsOf('SELECT id, block_height FROM anomalies');
-    return {
-      blocks: blocks.map((row) => {
-        const hashes = [row.block_hash, row.state_root].map((bytes) => hex(bytes as Buffer));
-        return `${row.height} ${hashes.join(' ')} ${row.tx_count}`;
-      }),
-      transactions: transactions.map((row) => `${row.block_height} ${hex(row.tx_id as Buffer)}`),
-      anomalies: anomalies.map((row) => `${row.block_height} ${row.id}`).toSorted(),
-    };
+    return await factsOfDatabase(database);
   } finally {
     await database.close();
   }

@@ -10,7 +10,7 @@ import { type AnomalyPayload, parseAnomalyPayload } from '#proto/anomaly-payload
 import { hex } from '#proto/bytes.ts';
 import { blockOf, decodeCommitted } from '#proto/consensus/committed.ts';
 import { blockHash } from '#proto/consensus/header.ts';
-import { decodeState, type PolicyState, policyKey } from '#proto/state.ts';
+import { anomalyKey, decodeState, type PolicyState, policyKey } from '#proto/state.ts';
 import { decodeAck } from '#proto/wire/ack.ts';
 import { messageId } from '#proto/wire/ai-signature.ts';
 import { decodeAnomaly } from '#proto/wire/anomaly.ts';
@@ -78,6 +78,13 @@ export const heightOf = (dataDir: string, validator: string): number =>
   numberIn(
     path.join(dataDir, validator, 'executor', 'chain.sqlite'),
     'SELECT max(height) FROM blocks',
+  );
+
+/** How many anomalies a validator has committed. */
+export const committedCount = (dataDir: string, validator: string): number =>
+  numberIn(
+    path.join(dataDir, validator, 'executor', 'chain.sqlite'),
+    `SELECT count(*) FROM state WHERE key GLOB '${anomalyKey('*')}'`,
   );
 
 export type ChainBlock = {

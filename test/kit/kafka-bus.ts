@@ -2,6 +2,7 @@
 import type { Bus } from '#runtime/bus/driver.ts';
 import { openKafka } from '#runtime/bus/kafka/driver.ts';
 import type { KafkaSettings } from '#runtime/bus/kafka/settings.ts';
+import type { BusRecord } from '#runtime/bus/record.ts';
 import type { Kafka } from './kafka.ts';
 
 export type Said = {
@@ -46,6 +47,28 @@ export const openBus = async (
     ...given,
   });
   return { ...bus, said, grown, lags };
+};
+
+const RETRY_MS = 50;
+
+/** Everything from where the group stands to the end, however often the broker has to be asked. */
+export const readAll = async (
+  bus: KafkaBus,
+  topic: string,
+  group = 'reader',
+): Promise<BusRecord[]> => {
+  const records: BusRecord[] = [];
+  let positions: readonly number[] = [];
+  for (;;) {
+    const page = await bus.fetch(topic, group, positions, 500);
+    if (page.outcome !== 'ok') {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      continue;
+    }
+    if (page.records.length === 0) return records;
+    records.push(...page.records);
+    positions = page.positions;
+  }
 };
 
 /** Topics `a` and `b` of each storage are topics of their own on the broker, and so are its groups. */

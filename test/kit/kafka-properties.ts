@@ -7,12 +7,14 @@ type Place = {
   readonly folder: string;
   /** PEM: private key and certificate. */
   readonly keystore: string;
+  /** PEM: certificate of the authority that clients' certificates must be of, where they need one. */
+  readonly ca: string;
   readonly user: { readonly username: string; readonly password: string };
 };
 
 const HOST = '127.0.0.1';
 
-const securityOf = ({ keystore, user }: Place): readonly (readonly [string, string])[] => {
+const securityOf = ({ keystore, ca, user }: Place): readonly (readonly [string, string])[] => {
   const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule';
   const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule';
   const { username, password } = user;
@@ -25,6 +27,9 @@ const securityOf = ({ keystore, user }: Place): readonly (readonly [string, stri
     ]),
     ['ssl.keystore.type', 'PEM'],
     ['ssl.keystore.location', keystore],
+    ['listener.name.mtls.ssl.client.auth', 'required'],
+    ['ssl.truststore.type', 'PEM'],
+    ['ssl.truststore.location', ca],
   ];
 };
 
@@ -35,6 +40,7 @@ export const propertiesOf = (place: Place): string => {
     ['TLS', 'SSL', ports.tls],
     ['SASL', 'SASL_PLAINTEXT', ports.sasl],
     ['SASLTLS', 'SASL_SSL', ports.saslTls],
+    ['MTLS', 'SSL', ports.mtls],
   ] as const;
   const addresses = clients.map(([name, , port]) => `${name}://${HOST}:${port}`).join(',');
   const protocols = clients.map(([name, protocol]) => `${name}:${protocol}`).join(',');

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { KAFKA_VERSIONS, provideKafka, USER } from './kafka.ts';
 
 const version = process.argv[2] ?? KAFKA_VERSIONS.four;
-const PORTS = { plain: 9092, tls: 9093, sasl: 9094, saslTls: 9095, controller: 9096 };
+const PORTS = { plain: 9092, tls: 9093, sasl: 9094, saslTls: 9095, mtls: 9097, controller: 9096 };
 
 const main = async (): Promise<void> => {
   const cache = process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache');
@@ -21,6 +21,7 @@ Kafka ${version} is ready; Ctrl-C stops it, its data stays in ${folder} (--fresh
   TLS       127.0.0.1:${PORTS.tls}   tls: { ca: ${broker.ca} }
   SASL      127.0.0.1:${PORTS.sasl}   sasl: { mechanism: scram-sha-256, username: ${USER.username} }, KAFKA_PASSWORD=${USER.password}
   SASL+TLS  127.0.0.1:${PORTS.saslTls}   both
+  mTLS      127.0.0.1:${PORTS.mtls}   tls: { ca: ${broker.ca}, cert: ${broker.client.cert}, key: ${broker.client.key} }
 
 Try it:
   node runtime start config/local.yaml --set 'bus={driver: kafka, brokers: ["127.0.0.1:${PORTS.plain}"], create: {}}'

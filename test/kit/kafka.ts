@@ -1,6 +1,6 @@
 /**
- * A real Apache Kafka broker in KRaft mode on this machine: the artifacts of Maven Central, run by its Java. One node, four
- * listeners (plain, TLS, and both with a password), free ports, a test authority of its own.
+ * A real Apache Kafka broker in KRaft mode on this machine: the artifacts of Maven Central, run by its Java. One node, five
+ * listeners (plain, TLS, both with a password, TLS with certificates of both sides), free ports, a test authority.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import {
@@ -32,6 +32,8 @@ export type KafkaPorts = {
   readonly tls: number;
   readonly sasl: number;
   readonly saslTls: number;
+  /** TLS that wants a certificate of the client, too. */
+  readonly mtls: number;
   readonly controller: number;
 };
 
@@ -41,6 +43,8 @@ export type Kafka = {
   /** Certificates as files: the authority that signed the broker's, and one that signed nothing of it. */
   readonly ca: string;
   readonly otherCa: string;
+  /** A client's certificate of the first one, and its key. */
+  readonly client: { readonly cert: string; readonly key: string };
   /** Where its data, its settings and its log (`broker.log`) lie. */
   readonly folder: string;
   readonly start: () => Promise<void>;
@@ -165,10 +169,10 @@ const end = async (child: ChildProcess, signal: NodeJS.Signals): Promise<void> =
 /** Ready: its ports are open and it says that it has started (it reads its metadata before). */
 const awaitReady = async (child: ChildProcess, ports: KafkaPorts, log: string): Promise<void> => {
   const untilMs = performance.now() + READY_MS;
-  const wanted = [ports.plain, ports.tls, ports.sasl, ports.saslTls];
+  const { controller: _, ...wanted } = ports;
   while (performance.now() < untilMs) {
     if (ended(child)) break;
-    const open = await Promise.all(wanted.map(isOpen));
+    const open = await Promise.all(Object.values(wanted).map(isOpen));
     if (open.every(Boolean)) return;
     await pause(LOOK_MS);
   }
@@ -187,6 +191,7 @@ const portsOf = async (): Promise<KafkaPorts> => ({
   tls: await freePort(),
   sasl: await freePort(),
   saslTls: await freePort(),
+  mtls: await freePort(),
   controller: await freePort(),
 });
 
@@ -201,9 +206,9 @@ export const provideKafka = async (
   const folder = given?.folder ?? mkdtempSync(path.join(tmpdir(), 'cybermesh-kafka-'));
   mkdirSync(folder, { recursive: true });
   const ports = given?.ports ?? (await portsOf());
-  const { ca, otherCa, keystore } = await makeCertificates(folder);
+  const { ca, otherCa, keystore, client } = await makeCertificates(folder);
   const properties = path.join(folder, 'server.properties');
-  writeFileSync(properties, propertiesOf({ ports, folder, keystore, user: USER }));
+  writeFileSync(properties, propertiesOf({ ports, folder, keystore, ca, user: USER }));
   const log = path.join(folder, 'broker.log');
   if (!existsSync(path.join(folder, 'data', 'meta.properties'))) await format(lib, properties);
   let child: ChildProcess | undefined;
@@ -220,7 +225,7 @@ export const provideKafka = async (
     if (child !== undefined) await end(child, 'SIGTERM');
   };
   return {
-    ...{ version, ports, ca, otherCa, folder, start, stop },
+    ...{ version, ports, ca, otherCa, client, folder, start, stop },
     kill: async () => {
       if (child !== undefined) await end(child, 'SIGKILL');
     },

@@ -58,12 +58,28 @@ const forget = (port: number): void => {
   }
 };
 
-/** A port of 127.0.0.1 at which nobody listens now, and that no other test is told while this process lives. */
-export const freePort = async (): Promise<number> => {
-  for (let attempt = 0; attempt < PORT_TRIES; attempt++) {
-    const port = randomInt(FIRST_PORT, FIRST_PORT + PORTS);
-    if (!reserve(port)) forget(port);
-    else if (await listens(port)) return port;
+/** True when all of them are ours and nobody listens there. */
+const take = async (first: number, count: number): Promise<boolean> => {
+  for (let port = first; port < first + count; port++) {
+    if (!reserve(port)) {
+      forget(port);
+      return false;
+    }
+    if (!(await listens(port))) return false;
   }
-  throw new Error(`no free port among ${PORT_TRIES}`);
+  return true;
 };
+
+/**
+ * The first of `count` ports of 127.0.0.1, one after the other, at which nobody listens now, and that no other test is
+ * told while this process lives.
+ */
+export const freePorts = async (count: number): Promise<number> => {
+  for (let attempt = 0; attempt < PORT_TRIES; attempt++) {
+    const first = randomInt(FIRST_PORT, FIRST_PORT + PORTS - count);
+    if (await take(first, count)) return first;
+  }
+  throw new Error(`no ${count} free ports in ${PORT_TRIES} tries`);
+};
+
+export const freePort = (): Promise<number> => freePorts(1);

@@ -7,7 +7,7 @@ import { type CliIo, type Command, EXIT, refuse } from '#runtime/cli/command.ts'
 import { takeLock } from '#runtime/cli/lock.ts';
 import { onStopSignals } from '#runtime/cli/stop-signals.ts';
 import { prepareChain } from './chain.ts';
-import { type Member, memberNames, planOf } from './plan.ts';
+import { type Member, type MemberSetting, memberNames, memberSetting, planOf } from './plan.ts';
 import { startProcesses } from './processes.ts';
 import { awaitReady, restartOne } from './readiness.ts';
 import { type Service, startBroker, startDatabase } from './services.ts';
@@ -21,6 +21,7 @@ const OPTIONS = {
   backend: { type: 'string' },
   port: { type: 'string' },
   'api-port': { type: 'string' },
+  set: { type: 'string', multiple: true },
 } as const;
 
 const DATA = './data/cluster';
@@ -39,6 +40,7 @@ type Wanted = {
   readonly backend: string;
   readonly port: number;
   readonly apiPort: number;
+  readonly set: readonly MemberSetting[];
 };
 
 const portOf = (text: string | undefined, otherwise: number, name: string) => {
@@ -51,7 +53,7 @@ const portOf = (text: string | undefined, otherwise: number, name: string) => {
 const read = (args: readonly string[]): Result<Wanted, string> => {
   const parsed = readArguments(args, OPTIONS, []);
   if (!parsed.ok) return parsed;
-  const { data, bus, brokers, database, source, backend, ...ports } = parsed.value.options;
+  const { data, bus, brokers, database, source, backend, set, ...ports } = parsed.value.options;
   if (bus === 'embedded') {
     return err('the embedded bus serves one process only: a cluster needs Kafka (--brokers)');
   }
@@ -65,6 +67,12 @@ const read = (args: readonly string[]): Result<Wanted, string> => {
   if (!port.ok) return port;
   const apiPort = portOf(ports['api-port'], 9441, 'api-port');
   if (!apiPort.ok) return apiPort;
+  const settings: MemberSetting[] = [];
+  for (const text of set ?? []) {
+    const setting = memberSetting(text);
+    if (!setting.ok) return setting;
+    settings.push(setting.value);
+  }
   return ok({
     folder: path.resolve(data ?? DATA),
     brokers: brokers?.split(',').map((one) => one.trim()),
@@ -73,6 +81,7 @@ const read = (args: readonly string[]): Result<Wanted, string> => {
     backend: backend ?? 'noop',
     port: port.value,
     apiPort: apiPort.value,
+    set: settings,
   });
 };
 
@@ -216,6 +225,7 @@ restart is a rolling one: each process in turn drains, ends, and is back before 
   --backend name      what the enforcer tells to enforce; default noop, which touches nothing
   --port n            libp2p port of the first validator, default 7001; the others follow
   --api-port n        port of the detector's API, default 9441; the others follow
+  --set name.path=v   a setting of one process, e.g. detector.detection.signer.config.perSecondMax=20
   --bus kafka         the only one: an embedded bus serves one process`,
   run: async (args, io) => {
     if (args[0] === 'restart') return restart(args.slice(1), io);

@@ -1,4 +1,5 @@
 /** Which processes a cluster on one machine has, and what each is started with. Pure. */
+import { err, ok, type Result } from '#proto/result.ts';
 
 export const VALIDATORS = ['v1', 'v2', 'v3', 'v4'] as const;
 
@@ -15,7 +16,12 @@ export type ClusterSettings = {
   readonly port: number;
   /** The API of the detector; the other processes follow it. */
   readonly apiPort: number;
+  /** Settings of single processes, in order; they win over what a cluster gives. */
+  readonly set: readonly MemberSetting[];
 };
+
+/** `line` is `path=value`, as `--set` of `start` takes it. */
+export type MemberSetting = { readonly member: string; readonly line: string };
 
 export type Member = {
   readonly name: string;
@@ -29,6 +35,16 @@ export type Member = {
 
 /** In the order in which they start; the detector is last, so that nobody misses its first word. */
 export const memberNames: readonly string[] = [...VALIDATORS, 'enforcer', 'detector'];
+
+/** `<name>.<path>=<value>`. The error is a sentence. */
+export const memberSetting = (text: string): Result<MemberSetting, string> => {
+  const [, member, line] = /^([^.=]+)\.([^=]+=.*)$/s.exec(text) ?? [];
+  if (member === undefined || line === undefined) {
+    return err(`--set takes <name>.<path>=<value>, e.g. v1.node.logLevel=debug, not ${text}`);
+  }
+  if (memberNames.includes(member)) return ok({ member, line });
+  return err(`--set ${text}: there is no ${member}; there are ${memberNames.join(', ')}`);
+};
 
 const multiaddr = (port: number): string => `/ip4/127.0.0.1/tcp/${port}`;
 
@@ -65,6 +81,7 @@ export const planOf = (settings: ClusterSettings): readonly Member[] =>
       `genesis.sha256=${genesis.sha256}`,
       `api.port=${apiPort}`,
       ...ownSets(settings, name),
+      ...settings.set.flatMap(({ member, line }) => (member === name ? [line] : [])),
     ];
     const args = sets.flatMap((one) => ['--set', one]);
     const from = name === 'detector' ? ['--source', source] : [];

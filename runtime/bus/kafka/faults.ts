@@ -59,6 +59,10 @@ const passing = (reason: string, remedy: string): Fault => ({ permanent: false, 
 const UNTRUSTED =
   /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED)$/;
 
+/** What the other side says of our certificate, as OpenSSL names its alerts. */
+const NOT_OURS =
+  /^ERR_SSL_.*ALERT_(?:BAD_CERTIFICATE|UNSUPPORTED_CERTIFICATE|CERTIFICATE_\w+|UNKNOWN_CA)$/;
+
 const ofNetwork = ({ code, broker, message }: Clues): Fault | undefined => {
   if (UNTRUSTED.test(code)) {
     return permanent(
@@ -89,10 +93,16 @@ const ofNetwork = ({ code, broker, message }: Clues): Fault | undefined => {
       return passing(`${broker} cannot be reached (${code})`, 'look at network and firewall');
     default:
   }
+  if (NOT_OURS.test(code)) {
+    return permanent(
+      `${broker} wants another certificate of us, or any at all (${code})`,
+      'give tls.cert and tls.key, signed by an authority that it trusts',
+    );
+  }
   if (/^(?:ERR_SSL_|EPROTO)/.test(code)) {
     return permanent(
       `no TLS with ${broker} (${code})`,
-      'use the port of its TLS listener, or leave out tls; if it wants a client certificate, give tls.cert and tls.key',
+      'use the port of its TLS listener, or leave out tls',
     );
   }
   if (/timed? ?out|does not answer/i.test(message)) {

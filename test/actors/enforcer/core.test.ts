@@ -100,9 +100,43 @@ test('a rule other than the committed one is refused although a validator signed
   expect(code(updateOf(policy, { ruleData }))).toBe('failed proof-policy-rule');
 });
 
-test('an older proof does not replay after a newer one', () => {
-  receive([updateOf(policy, { commitProof: policy.later })]);
+const removal = (): Uint8Array => {
+  const { state, proof } = policy.removed;
+  return updateOf({ ...policy, state }, { action: 'remove', commitProof: proof });
+};
+
+test('an older proof of what was removed since does not replay', () => {
+  receive([updateOf(policy)]);
+  expect(receive([removal()]).batch.remove).toHaveLength(1);
   expect(code(updateOf(policy))).toBe('failed proof-old');
+  expect(code(updateOf(policy, { commitProof: policy.later }))).toBe('failed proof-old');
+});
+
+test('not even while the removal is still under way', () => {
+  receive([updateOf(policy)]);
+  const { batch, acks } = receive([removal(), updateOf(policy)]);
+  expect(batch.apply).toEqual([]);
+  expect(acks).toMatchObject([{ result: 'failed', errorCode: 'proof-old' }]);
+});
+
+test('an older proof of what is in force, from a validator that was slower or read again, is no news', () => {
+  receive([updateOf(policy, { commitProof: policy.later })]);
+  expect(code(updateOf(policy, {}, 'v2'))).toBe('no ack');
+  expect(code(updateOf(policy, { commitProof: policy.later }))).toBe('no ack');
+});
+
+test('a newer proof of what is in force already is no news at a bound either, nor when its time is over', () => {
+  agent = began({ activeMax: 1, perMinuteMax: 1 });
+  const newer = updateOf(policy, { commitProof: policy.later }, 'v2');
+  const { batch, acks } = receive([updateOf(policy), newer]);
+  expect(batch.refused).toEqual([]);
+  expect(acks).toMatchObject([{ result: 'applied' }]);
+  agent = began({ activeMax: 1, perMinuteMax: 1 });
+  receive([updateOf(policy)]);
+  expect(code(newer)).toBe('no ack');
+  agent = began();
+  receive([updateOf(policy)]);
+  expect(code(newer, policy.state.expiresMs)).toBe('no ack');
 });
 
 test('a newer proof of a policy in force changes nothing in the backend', () => {

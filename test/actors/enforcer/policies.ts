@@ -17,15 +17,19 @@ import { anomalyTx, policyTx } from '#test/kit/messages.ts';
 
 export const genesis = testGenesis();
 
-/** A chain on which the policy of one anomaly has been committed, and the same policy proven again later. */
+/** A chain on which the policy of one anomaly has been committed, the same proven again later, and its removal. */
 export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
   const chain = chainOf(on);
   const first = buildOn(chain, chain.head, [anomalyTx({ src_ip: srcIp })]).version;
   const key = first.policies[0]!.key;
+  const policyId = key.slice('policies/'.length);
   commitTo(chain, first);
   const second = buildOn(chain, chain.head, []).version;
   commitTo(chain, second);
-  const third = buildOn(chain, chain.head, []).version;
+  const removal = policyTx({ policy_id: policyId, action: 'remove', target: { ips: [srcIp] } });
+  const third = buildOn(chain, chain.head, [removal]).version;
+  commitTo(chain, third);
+  const fourth = buildOn(chain, chain.head, []).version;
   const proofOf = (anchor: typeof first, next: typeof first): Uint8Array =>
     encodeCommitProof({
       anchor: anchorFor(anchor.header, next.header),
@@ -33,13 +37,14 @@ export const committedPolicy = (srcIp = '198.51.100.7', on = genesis) => {
       value: get(anchor.tree, key, crypto),
       merkle: prove(anchor.tree, key, crypto),
     });
-  const policyId = key.slice('policies/'.length);
   const state = decodeState(policyKey(policyId), get(first.tree, key, crypto)!);
+  const gone = decodeState(policyKey(policyId), get(third.tree, key, crypto)!);
   return {
     policyId,
     state,
     proof: proofOf(first, second),
     later: proofOf(second, third),
+    removed: { state: gone, proof: proofOf(third, fourth) },
   };
 };
 
@@ -59,12 +64,12 @@ export const committedBlock = (on: Genesis, count: number, net: string) => {
     const policyId = key.slice('policies/'.length);
     const state = decodeState(policyKey(policyId), value!);
     const proof = encodeCommitProof({ anchor, key, value, merkle });
-    return { policyId, state, proof, later: proof };
+    return { policyId, state, proof };
   });
 };
 
 export const updateOf = (
-  policy: ReturnType<typeof committedPolicy>,
+  policy: Pick<ReturnType<typeof committedPolicy>, 'policyId' | 'state' | 'proof'>,
   over: Partial<PolicyUpdateEvent> = {},
   by: 'v1' | 'v2' | 'stranger' | 'detector' = 'v1',
 ): Uint8Array => {

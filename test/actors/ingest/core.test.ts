@@ -187,6 +187,45 @@ test('a producer over its quota waits for the next minute', () => {
   expect(letters(host)).toEqual([]);
 });
 
+/** A second detector beside the first, which may send two messages a minute only. */
+const twoDetectors = () => {
+  const genesis = testGenesis();
+  const [detector] = genesis.producers;
+  const second = { ...detector!, name: 'second', publicKey: hex(keys.stranger.publicKey) };
+  const producers = [{ ...detector!, quotaPerMinute: 2 }, second, ...genesis.producers.slice(1)];
+  return { ...genesis, producers };
+};
+const idsOf = (txs: readonly Transaction[]) => new Set(txs.map((tx) => hex(txIdBytes(tx, crypto))));
+const bySecond = (n: number) => anomalyTx({ flows: n }, { counter: n, key: keys.stranger });
+
+test('a producer over its quota does not slow another one, and loses nothing itself', () => {
+  const host = ingestHost({}, twoDetectors());
+  const flood = Array.from({ length: 300 }, (_, k) => numbered(k + 1));
+  for (const tx of flood) host.message(tx);
+  const others = [501, 502, 503].map(bySecond);
+  for (const tx of others) host.message(tx);
+  expect(idsOf(host.take())).toEqual(idsOf([...flood.slice(0, 2), ...others]));
+  commit(host, host.take());
+  // Not finished before they are in a block: a restart reads them again.
+  expect(host.mark(ANOMALIES)).toBe(2);
+  host.advance(60_000);
+  // In their order, whatever came behind them.
+  expect(idsOf(host.take())).toEqual(idsOf(flood.slice(2, 4)));
+  expect(letters(host)).toEqual([]);
+});
+
+test('what waits for a quota is bounded: at the bound the topic waits', () => {
+  const bytes = numbered(1).bytes.length;
+  const host = ingestHost({ heldBytesMax: 20 * bytes, batchRecords: 8 }, twoDetectors());
+  for (let n = 1; n <= 300; n++) host.message(numbered(n));
+  host.message(bySecond(501));
+  expect(host.take()).toHaveLength(2);
+  const { held } = host.state.lanes.get(ANOMALIES)!;
+  expect(held.length).toBeGreaterThanOrEqual(20);
+  expect(held.length).toBeLessThanOrEqual(20 + 8);
+  expect(host.counters.back_pressure).toBeGreaterThan(0);
+});
+
 test('the rate of admissions is bounded', () => {
   const host = ingestHost({ admissionsPerSecondMax: 10 });
   for (let n = 0; n < 15; n++) host.message(numbered(n));

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { prepareChain } from '#actors/replica/cluster/chain.ts';
-import { memberNames, planOf } from '#actors/replica/cluster/plan.ts';
+import { memberNames, memberSetting, planOf } from '#actors/replica/cluster/plan.ts';
 import { readable } from '#actors/replica/cluster/processes.ts';
 import { formatProblem } from '#runtime/topology/document.ts';
 import { loadTopology } from '#runtime/topology/load.ts';
@@ -18,6 +18,7 @@ const settings = {
   backend: 'noop',
   port: 7001,
   apiPort: 9441,
+  set: [],
 };
 
 test('the plan of a cluster is six processes that their topologies take, each with ports and folders of its own', async () => {
@@ -43,6 +44,25 @@ test('the plan of a cluster is six processes that their topologies take, each wi
     }
   }
   expect(new Set(listens).size).toBe(4);
+});
+
+test('a setting of one process reaches that one only and wins; one of nobody is refused by name', () => {
+  const setting = memberSetting('v2.api.port=1=2');
+  expect(setting).toEqual({ ok: true, value: { member: 'v2', line: 'api.port=1=2' } });
+  if (!setting.ok) return;
+  const plan = planOf({ ...settings, set: [setting.value] });
+  const given = plan.filter(({ args }) => args.includes('api.port=1=2'));
+  expect(given.map(({ name, args }) => [name, args.at(-1)])).toEqual([['v2', 'api.port=1=2']]);
+  expect(memberSetting('v9.a=b')).toMatchObject({
+    ok: false,
+    error: expect.stringMatching(/there is no v9; there are v1/),
+  });
+  for (const text of ['v1', 'v1.a', 'v1=3', '=b', '.a=b']) {
+    expect(memberSetting(text)).toMatchObject({
+      ok: false,
+      error: expect.stringMatching(/takes <name>\.<path>=<value>/),
+    });
+  }
 });
 
 test('each process has its own key in its own folder and no other, and the next start changes none of it', () => {

@@ -80,6 +80,7 @@ export const entryOf = ({ action = 'drop', target, ttlMs = 60_000, ...rest }: Wi
     expiresMs: Date.now() + ttlMs,
     anomaly: '',
     anchorHeight: 1,
+    height: 1,
     anchorHash: '',
     status: 'pending',
     reason: '',

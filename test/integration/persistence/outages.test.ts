@@ -1,7 +1,8 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openDatabase } from '#actors/persistence/database.ts';
@@ -36,6 +37,17 @@ const urlWith = (parts: Partial<URL>, search: { readonly [name: string]: string 
   Object.assign(url, parts);
   for (const [name, value] of Object.entries(search)) url.searchParams.set(name, value);
   return url.href;
+};
+
+/** A certificate that is its own authority, for a user of that name. */
+const clientCertificate = (name: string): { readonly cert: string; readonly key: string } => {
+  const folder = mkdtempSync(join(tmpdir(), 'cybermesh-'));
+  chmodSync(folder, 0o755);
+  const [cert, key] = [join(folder, 'client.crt'), join(folder, 'client.key')];
+  const how = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2'];
+  const files = ['-subj', `/CN=${name}`, '-keyout', key, '-out', cert];
+  execFileSync('openssl', [...how, ...files], { stdio: 'pipe' });
+  return { cert, key };
 };
 
 /** Ends every connection when a client sends COMMIT: before the server sees it, or before its answer comes. */
@@ -123,6 +135,23 @@ describe.skipIf(!hasPostgres)(`outages of a server ${NEEDS_POSTGRES}`, () => {
     expect(await opening(urlWith({ hostname: 'localhost' }, trusted))).toMatchObject({
       kind: 'opened',
     });
+  });
+
+  test('a server that wants a certificate of ours takes the right one, and says what to do without it', async () => {
+    const { cert, key } = clientCertificate('certified');
+    await server.execute('CREATE ROLE certified LOGIN');
+    await server.execute('GRANT USAGE, CREATE ON SCHEMA public TO certified');
+    await server.execute(`ALTER SYSTEM SET ssl_ca_file = '${cert}'`);
+    const rules = join(dirname(server.certificate), 'pg_hba.conf');
+    const usual = readFileSync(rules, 'utf8');
+    writeFileSync(rules, `hostssl postgres certified all cert\n${usual}`);
+    await server.execute('SELECT pg_reload_conf()');
+    const trusted = { sslmode: 'verify-full', sslrootcert: server.certificate };
+    const user = { hostname: 'localhost', username: 'certified', password: '' };
+    const refused = await opening(urlWith(user, trusted));
+    expect(refused.reason).toMatch(/wants a certificate of ours: give sslcert and sslkey/);
+    const certified = { ...trusted, sslcert: cert, sslkey: key };
+    expect(await opening(urlWith(user, certified))).toMatchObject({ kind: 'opened' });
   });
 
   test('the password comes from a file, which is read again at each attempt', async () => {
