@@ -76,6 +76,16 @@ const create = z
       .min(HOUR_MS)
       .default(7 * 24 * HOUR_MS)
       .describe('Records are kept for so long, ms'),
+    inSyncMin: z
+      .int()
+      .min(1)
+      .max(15)
+      .optional()
+      .describe('Copies that must hold a record before it counts; default 2 of 3 or more, else 1'),
+  })
+  .refine(({ replication, inSyncMin = 1 }) => inSyncMin <= replication, {
+    message: 'at most as many as replication',
+    path: ['inSyncMin'],
   })
   .describe('Settings of topics that are missing and shall be made');
 

@@ -77,7 +77,17 @@ export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): Shar
     if (reason !== said) port.log('warn', 'nonces are not shared through Redis now', { reason });
     said = reason;
   };
+  let catching = false;
   const catchUp = async (): Promise<void> => {
+    if (catching) return;
+    catching = true;
+    try {
+      await tellLate();
+    } finally {
+      catching = false;
+    }
+  };
+  const tellLate = async (): Promise<void> => {
     const told = late.length;
     while (late.length > 0) {
       const nowMs = port.now();
@@ -109,6 +119,8 @@ export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): Shar
       try {
         if (!link.isUp()) throw new Error('Redis is away');
         const seen = [...(await setAll(link, prefix, asked))];
+        // It was there all the while and took nothing: full, or read-only.
+        if (late.length > 0) catchUp().catch(failed);
         return claims.map((one) => (one === null ? null : (seen.shift() ?? null)));
       } catch (fault) {
         if (link.isUp()) failed(fault);

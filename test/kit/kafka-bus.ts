@@ -5,6 +5,9 @@ import type { KafkaSettings } from '#runtime/bus/kafka/settings.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import type { Kafka } from './kafka.ts';
 
+/** Where a broker listens without TLS. */
+type Place = { readonly ports: Pick<Kafka['ports'], 'plain'> };
+
 export type Said = {
   readonly level: string;
   readonly text: string;
@@ -22,7 +25,7 @@ export const CREATE = { partitions: 3, replication: 1, retentionMs: 3_600_000 } 
 
 /** A driver on the plain listener; `given` changes its settings. */
 export const openBus = async (
-  broker: Kafka,
+  broker: Place,
   topics: readonly string[],
   given: Partial<KafkaSettings> = {},
 ): Promise<KafkaBus> => {

@@ -14,6 +14,18 @@ type Place = {
 
 const HOST = '127.0.0.1';
 
+/** What makes a broker light. */
+export const LITTLE: readonly (readonly [string, string])[] = [
+  ['offsets.topic.num.partitions', '3'],
+  ['group.initial.rebalance.delay.ms', '0'],
+  ['log.segment.bytes', '16777216'],
+  ['num.network.threads', '2'],
+  ['num.io.threads', '2'],
+  ['background.threads', '2'],
+  ['log.cleaner.enable', 'false'],
+  ['log.initial.task.delay.ms', '3600000'],
+];
+
 const securityOf = ({ keystore, ca, user }: Place): readonly (readonly [string, string])[] => {
   const plain = 'org.apache.kafka.common.security.plain.PlainLoginModule';
   const scram = 'org.apache.kafka.common.security.scram.ScramLoginModule';
@@ -57,17 +69,10 @@ export const propertiesOf = (place: Place): string => {
     ['log.dirs', path.join(folder, 'data')],
     ['num.partitions', '1'],
     ['offsets.topic.replication.factor', '1'],
-    ['offsets.topic.num.partitions', '3'],
     ['transaction.state.log.replication.factor', '1'],
     ['transaction.state.log.min.isr', '1'],
-    ['group.initial.rebalance.delay.ms', '0'],
     ['auto.create.topics.enable', 'false'],
-    ['log.segment.bytes', '16777216'],
-    ['num.network.threads', '2'],
-    ['num.io.threads', '2'],
-    ['background.threads', '2'],
-    ['log.cleaner.enable', 'false'],
-    ['log.initial.task.delay.ms', '3600000'],
+    ...LITTLE,
   ];
   return `${settings.map(([name, value]) => `${name}=${value}`).join('\n')}\n`;
 };

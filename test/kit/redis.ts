@@ -26,14 +26,18 @@ export type RedisServer = {
 
 const START_MS = 30_000;
 
-/** `keeps`: what is written survives a kill. */
-export const redisServer = async (keeps = true): Promise<RedisServer> => {
-  const folder = mkdtempSync(join(tmpdir(), 'cybermesh-redis-'));
+/** `keeps`: what is written survives a kill. `more` are flags of its own; `parent` is where its folder is made. */
+export const redisServer = async (
+  keeps = true,
+  { more = [], parent = tmpdir() }: { more?: readonly string[]; parent?: string } = {},
+): Promise<RedisServer> => {
+  const folder = mkdtempSync(join(parent, 'cybermesh-redis-'));
   const port = await freePort();
   const password = 'r w#1';
   const flags = [
     ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', ''],
     ...['--requirepass', password, '--appendonly', keeps ? 'yes' : 'no', '--appendfsync', 'always'],
+    ...more,
   ];
   let child: ChildProcess | undefined;
   const url = `redis://127.0.0.1:${port}`;

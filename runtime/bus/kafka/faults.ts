@@ -141,6 +141,22 @@ const ofProtocol = ({ type, message }: Clues): Fault | undefined => {
         'fewer brokers than create.replication',
         'lower create.replication or add brokers',
       );
+    case 'NOT_ENOUGH_REPLICAS':
+    case 'NOT_ENOUGH_REPLICAS_AFTER_APPEND':
+      return passing(
+        `fewer brokers hold a partition than its min.insync.replicas asks for (${type})`,
+        'bring the missing brokers back; records wait until then',
+      );
+    case 'LEADER_NOT_AVAILABLE':
+      return passing(
+        `no broker that is up leads a partition (${type})`,
+        'bring the missing brokers back; records wait until then',
+      );
+    case 'KAFKA_STORAGE_ERROR':
+      return passing(
+        `a broker cannot write to its disk (${type})`,
+        'look at its log: make room on the disk of log.dirs, or mend it, and start the broker again',
+      );
     case 'UNKNOWN_TOPIC_OR_PARTITION':
       return passing('a topic is missing', 'make it, or give create');
     case 'UNKNOWN_MEMBER_ID':

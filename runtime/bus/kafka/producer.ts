@@ -59,6 +59,9 @@ const verdictOf = (error: unknown): Verdict => {
   }
 };
 
+/** A topic that can be read may refuse records all the same. */
+const publishingTo = (topic: string): string => `publishing to ${topic}`;
+
 /** Offset of a record that is there, but the broker no longer says where. */
 const SOMEWHERE = -1;
 
@@ -133,7 +136,7 @@ const failed = async (desk: Desk, lane: Lane, batch: Batch, error: unknown): Pro
     }
     case 'again':
       desk.link.blame(topic, error);
-      desk.health.failed(kafkaTypeOf(error) === '' ? CONNECTION : topic, error);
+      desk.health.failed(kafkaTypeOf(error) === '' ? CONNECTION : publishingTo(topic), error);
       if (!batch.sent) takeBack(lane, batch);
       return;
     default:
@@ -159,7 +162,7 @@ const attempt = async (desk: Desk, lane: Lane): Promise<boolean> => {
     const offset = await send(desk, lane, batch);
     settleBatch(lane, batch, offset, { outcome: 'unavailable' });
     desk.health.worked(CONNECTION);
-    desk.health.worked(lane.topic);
+    desk.health.worked(publishingTo(lane.topic));
     return true;
   } catch (error) {
     try {
@@ -215,7 +218,7 @@ const findPlace = async (desk: Desk, topic: string): Promise<void> => {
       for (const entry of desk.unplaced.get(topic)!) place(desk, entry, leaders.length);
       break;
     } catch (error) {
-      desk.health.failed(kafkaTypeOf(error) === '' ? CONNECTION : topic, error);
+      desk.health.failed(kafkaTypeOf(error) === '' ? CONNECTION : publishingTo(topic), error);
       await pause(Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS));
     }
   }

@@ -18,6 +18,8 @@ export type NewTopics = {
   readonly partitions: number;
   readonly replication: number;
   readonly retentionMs: number;
+  /** Copies that must hold a record before its publisher is told so; default 2 of 3 or more, else 1. */
+  readonly inSyncMin?: number | undefined;
 };
 
 export type KafkaSettings = {

@@ -11,11 +11,16 @@ const LOOK_MS = 100;
 /** Room for the header of a batch of one record, above the record itself. */
 const BATCH_HEADER_BYTES = 1024;
 
+/** With one copy of three a record that was confirmed could be lost with its broker. */
+const inSyncOf = ({ replication, inSyncMin = replication > 2 ? 2 : 1 }: NewTopics): number =>
+  inSyncMin;
+
 /** The settings of a topic that we make; the rest is the broker's default. */
 const configOf = (create: NewTopics, recordBytesMax: number) =>
   Object.entries({
     'cleanup.policy': 'delete',
     'retention.ms': String(create.retentionMs),
+    'min.insync.replicas': String(inSyncOf(create)),
     'max.message.bytes': String(recordBytesMax + BATCH_HEADER_BYTES),
     'message.timestamp.type': 'LogAppendTime',
     'compression.type': 'uncompressed',

@@ -5,7 +5,7 @@ import { nftablesBackend } from '#actors/enforcer/backends/nftables.ts';
 import { parseFailsafe } from '#actors/enforcer/failsafe.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import type { PolicyRule } from '#proto/policy.ts';
-import { hasPrograms, isRoot, type Namespace } from '#test/kit/namespaces.ts';
+import { ATTACKER, hasPrograms, isRoot, type Namespace } from '#test/kit/namespaces.ts';
 
 export const hasNft = isRoot && hasPrograms('ip', 'nft', 'ping');
 export const hasIptables = isRoot && hasPrograms('ip', 'nft', 'iptables', 'ipset', 'ping');
@@ -89,6 +89,16 @@ export const entryOf = ({ action = 'drop', target, ttlMs = 60_000, ...rest }: Wi
     turn: 0,
   };
 };
+
+/** The same ones in every process: the usual attacker, then hosts of 10.128.0.0/9. */
+export const manyHosts = (many: number): readonly Entry[] =>
+  Array.from({ length: many }, (_, k) => {
+    const host = `10.${128 + ((k >> 16) & 127)}.${(k >> 8) & 255}.${k & 255}`;
+    const ips = [k === 0 ? ATTACKER[4] : host];
+    const entry = entryOf({ target: { ips, direction: 'ingress' }, ttlMs: 600_000 });
+    const id = `many-${String(k).padStart(6, '0')}`;
+    return { ...entry, id, rule: { ...entry.rule, policy_id: id } };
+  });
 
 export const wait = (ms: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, ms));
