@@ -221,6 +221,24 @@ test('a policy that the backend lost and cannot restore fails, and one that come
   });
 });
 
+test('what failed before is tried again, and is no drift that was repaired', () => {
+  const { state } = agent;
+  const failed = { id: policy.policyId, ok: false, code: 'not-enforceable', reason: 'no' } as const;
+  receive([updateOf(policy)], NOW_MS, failed);
+  const entry = state.registry.entries.get(policy.policyId)!;
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const drift = (outcome: Applied) => {
+    const found = { missing: [entry], foreign: 0, outcomes: [outcome], packets, fault: undefined };
+    const all = recorder<Self, Commands>(true);
+    core.step(state, { kind: 'reconciled', desired: [entry], found }, all, NOW_MS);
+    return all.take().filter((one) => one.effect === 'emit' && one.name === 'drift_repaired');
+  };
+  expect(drift(failed)).toEqual([]);
+  expect(state.coverage).toBe(0);
+  expect(drift({ id: entry.id, ok: true, reason: '' })).toEqual([]);
+  expect(drift({ id: entry.id, ok: true, reason: '' })).toHaveLength(1);
+});
+
 test('an address of the host itself is refused by its name', () => {
   const own = [hostCidr(parseIp('198.51.100.7')!)];
   agent = began({}, { ...NOWHERE, own });

@@ -68,6 +68,8 @@ export type FakeApi = {
   token: string;
   /** Writes a kubeconfig for it; returns the file. */
   readonly kubeconfig: (folder: string, over?: KubeconfigOver) => string;
+  /** How many there were. */
+  readonly connections: () => number;
   readonly close: () => Promise<void>;
 };
 
@@ -302,6 +304,10 @@ export const startFakeApi = async (options: FakeOptions = {}): Promise<FakeApi> 
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => answer(api, request, Buffer.concat(chunks).toString(), response));
   });
+  let connections = 0;
+  server.on(options.keystore === undefined ? 'connection' : 'secureConnection', () => {
+    connections++;
+  });
   server.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   const { port } = server.address() as AddressInfo;
@@ -314,6 +320,7 @@ export const startFakeApi = async (options: FakeOptions = {}): Promise<FakeApi> 
     may: () => true,
     token: 'token-of-the-agent',
     kubeconfig: (folder, over) => kubeconfigOf(api, options)(folder, over),
+    connections: () => connections,
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -106,7 +106,7 @@ export const answerFault = (what: string, { status, body, headers }: Answer): Ap
 export const connectionFault = (what: string, server: string, error: unknown): ApiFault => {
   const chain: Error[] = [];
   for (let one = error; one instanceof Error && chain.length < 8; one = one.cause) chain.push(one);
-  const codes = chain.map((one) => (one as NodeJS.ErrnoException).code ?? one.name);
+  const codes = chain.flatMap((one) => [one.name, (one as NodeJS.ErrnoException).code ?? '']);
   const last = chain.at(-1)?.message ?? String(error);
   const broken = { status: 0, isOwned: false, isBroken: true, retryMs: undefined };
   if (codes.includes('TimeoutError')) {
