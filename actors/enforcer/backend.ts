@@ -2,7 +2,7 @@
 import type { Result } from '#proto/result.ts';
 import type { Entry } from './registry.ts';
 
-export const BACKENDS = ['noop', 'nftables', 'iptables'] as const;
+export const BACKENDS = ['noop', 'nftables', 'iptables', 'kubernetes'] as const;
 export type BackendName = (typeof BACKENDS)[number];
 
 /** Why a backend cannot do what it should; the acknowledgement carries the code. */
@@ -21,6 +21,20 @@ export type FaultCode =
   /** The rule asks for what this backend cannot do. */
   | 'not-enforceable'
   | 'expired'
+  /** No kubeconfig that can be used; the reason says what is wrong with it. */
+  | 'bad-kubeconfig'
+  /** Nobody answers at the address of the API server. */
+  | 'unreachable'
+  /** Whoever answers there has no certificate that the given authority signed. */
+  | 'bad-certificate'
+  /** 401: the token or certificate that we show is not known, or not any more. */
+  | 'not-authenticated'
+  /** 403: the reason names the permission that is missing. */
+  | 'no-permission'
+  /** 429 or 503, again and again. */
+  | 'too-busy'
+  /** Others change what we write as fast as we write it. */
+  | 'conflict'
   /** Somebody pulled the brake: nothing is enforced. */
   | 'panic'
   | 'kill-switch';

@@ -2,7 +2,51 @@ import { z } from 'zod';
 import { BACKENDS } from './backend.ts';
 import { FAILSAFE_DEFAULT, parseFailsafe } from './failsafe.ts';
 
-export const config = z.strictObject({
+const LABEL_KEY =
+  /^(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?\/)?[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[\w.-]{0,61}[A-Za-z0-9])?)?$/;
+const NAMESPACE = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+
+const kubernetes = z.strictObject({
+  kubeconfig: z
+    .string()
+    .default('')
+    .describe('File that says how to reach the API server; empty: the service account of the pod'),
+  context: z.string().default('').describe('Context of that file; empty for its current one'),
+  namespaces: z
+    .array(z.string().regex(NAMESPACE, 'not the name of a namespace'))
+    .max(64)
+    .default([])
+    .describe('Namespaces whose pods are protected. Run panic before taking one out of the list'),
+  podLabels: z
+    .record(
+      z.string().regex(LABEL_KEY, 'not the key of a label'),
+      z.string().regex(LABEL_VALUE, 'not the value of a label'),
+    )
+    .default({})
+    .describe('Labels that the protected pods have; empty for every pod of the namespaces'),
+  clusterNetworks: z
+    .array(z.union([z.cidrv4(), z.cidrv6()]))
+    .max(256)
+    .default([])
+    .describe(
+      'Networks of pods, services and nodes: a NetworkPolicy cannot deny addresses of them',
+    ),
+  cniEnforces: z
+    .boolean()
+    .default(false)
+    .describe(
+      'The network plugin enforces NetworkPolicy, though it is none of those that are known to; its ipBlocks mean nodes, too',
+    ),
+  exceptionsMax: z
+    .int()
+    .min(1)
+    .max(50_000)
+    .default(10_000)
+    .describe('Networks denied to the same pods in one direction; beyond it policies fail'),
+});
+
+const settings = z.strictObject({
   backend: z
     .enum(BACKENDS)
     .default('noop')
@@ -28,7 +72,10 @@ export const config = z.strictObject({
     .int()
     .min(100)
     .default(30_000)
-    .describe('How long one call of nft or iptables may take, ms'),
+    .describe('How long one call of nft, iptables or the Kubernetes API may take, ms'),
+  kubernetes: kubernetes
+    .prefault({})
+    .describe('Of the backend kubernetes: whose pods it protects, and how it reaches the API'),
   peersShareMax: z
     .number()
     .min(0)
@@ -85,6 +132,20 @@ export const config = z.strictObject({
     .min(100)
     .default(20_000)
     .describe('Acknowledgements that wait for the bus; at the bound no policy is read'),
+});
+
+const NEEDED = [
+  ['namespaces', 'the namespaces whose pods are protected, as [web]'],
+  ['clusterNetworks', 'the networks of pods, services and nodes, as [10.0.0.0/8]'],
+] as const;
+
+export const config = settings.superRefine(({ backend, kubernetes: given }, context) => {
+  if (backend !== 'kubernetes') return;
+  for (const [field, remedy] of NEEDED) {
+    if (given[field].length > 0) continue;
+    const message = `the backend kubernetes needs ${remedy}`;
+    context.addIssue({ code: 'custom', path: ['kubernetes', field], message });
+  }
 });
 
 export type EnforcerConfig = z.output<typeof config>;

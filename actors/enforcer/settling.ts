@@ -111,6 +111,8 @@ export const reconciled = (
   atMs: number,
 ): void => {
   const { found } = message;
+  // What failed before was not in force, so it was not lost.
+  const drifted = found.missing.filter(({ status }) => status !== 'failed').length;
   const changed: Entry[] = [];
   const acks: Ack[] = [];
   for (const [k, outcome] of found.outcomes.entries()) {
@@ -144,10 +146,15 @@ export const reconciled = (
   state.fault = found.fault;
   fx.gauge('backend_up', found.fault === undefined ? 1 : 0);
   if (found.fault !== undefined) return retrySoon(state, fx);
-  report(state, message, fx);
+  report(state, message, drifted, fx);
 };
 
-const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx: Fx): void => {
+const report = (
+  state: State,
+  message: Extract<Self, { kind: 'reconciled' }>,
+  drifted: number,
+  fx: Fx,
+): void => {
   const { desired: wanted, found } = message;
   const lost = found.missing.length;
   state.coverage = wanted.length === 0 ? 1 : (wanted.length - lost) / wanted.length;
@@ -155,13 +162,13 @@ const report = (state: State, message: Extract<Self, { kind: 'reconciled' }>, fx
   fx.gauge('coverage_ratio', state.coverage);
   state.packets = found.packets;
   for (const action of PACKET_COUNTS) fx.gauge(`packets_${action}`, found.packets[action]);
-  const differed = lost + found.foreign > 0;
+  const differed = drifted + found.foreign > 0;
   if (differed && !state.repaired) compareIn(READ_BACK_MS, state, fx);
   state.repaired = differed;
   if (!differed) return;
-  fx.emit('drift_repaired', lost + found.foreign);
+  fx.emit('drift_repaired', drifted + found.foreign);
   fx.log('warn', 'the backend differed from what is committed and was repaired', {
-    missing: lost,
+    missing: drifted,
     foreign: found.foreign,
   });
 };

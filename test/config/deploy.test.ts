@@ -5,148 +5,30 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { parseAllDocuments } from 'yaml';
-import { z } from 'zod';
+import { OTHER_KINDS } from '#actors/enforcer/backends/kubernetes/plugins.ts';
 import { formatProblem } from '#runtime/topology/document.ts';
 import { loadTopology } from '#runtime/topology/load.ts';
 import { actorsOf } from '#runtime/topology/view.ts';
 import { NODE, ROOT, temporaryFolder } from '#test/kit/processes.ts';
 import { programOf } from '#test/kit/programs.ts';
+import {
+  binding,
+  FOLDER,
+  manifestsOf,
+  metadata,
+  others,
+  role,
+  workload,
+  workloadIn,
+} from './manifests.ts';
 
-const FOLDER = path.join(ROOT, 'config', 'deploy');
-const KUBERNETES = path.join(FOLDER, 'kubernetes');
 const COMPONENTS = ['detector', 'validator', 'enforcer'] as const;
 type Component = (typeof COMPONENTS)[number];
+/** By folder; the agent for NetworkPolicies starts the topology of the enforcer with other settings. */
+const FOLDERS = ['kubernetes', 'network-policies'] as const;
+const AGENT = 'network-policies/agent.yaml';
 
-const labels = z.record(z.string(), z.string());
-const metadata = z.object({ name: z.string(), namespace: z.string().optional() });
-const probe = z.strictObject({
-  exec: z.strictObject({ command: z.array(z.string()).min(1) }),
-  periodSeconds: z.int().min(1),
-  timeoutSeconds: z.int().min(1),
-  failureThreshold: z.int().min(1).optional(),
-});
-const mount = z.strictObject({
-  name: z.string(),
-  mountPath: z.string().startsWith('/'),
-  readOnly: z.boolean().optional(),
-});
-const hardened = z.strictObject({
-  runAsUser: z.int().optional(),
-  allowPrivilegeEscalation: z.literal(false),
-  readOnlyRootFilesystem: z.literal(true),
-  capabilities: z.strictObject({
-    drop: z.tuple([z.literal('ALL')]),
-    add: z.array(z.string()).optional(),
-  }),
-});
-const container = z.strictObject({
-  name: z.string(),
-  image: z.string(),
-  workingDir: z.string().optional(),
-  command: z.array(z.string()).min(1),
-  args: z.array(z.string()).optional(),
-  envFrom: z.array(z.strictObject({ configMapRef: z.strictObject({ name: z.string() }) })),
-  env: z.array(
-    z.strictObject({
-      name: z.string(),
-      value: z.string().optional(),
-      valueFrom: z.record(z.string(), z.unknown()).optional(),
-    }),
-  ),
-  ports: z
-    .array(z.strictObject({ name: z.string(), containerPort: z.int(), protocol: z.string() }))
-    .optional(),
-  startupProbe: probe,
-  livenessProbe: probe,
-  readinessProbe: probe,
-  resources: z.strictObject({
-    requests: z.strictObject({ cpu: z.string(), memory: z.string() }),
-    limits: z.strictObject({ memory: z.string() }),
-  }),
-  securityContext: hardened,
-  volumeMounts: z.array(mount),
-});
-const initContainer = container
-  .pick({ name: true, image: true, command: true, args: true })
-  .extend({ securityContext: hardened, volumeMounts: z.array(mount) });
-const workload = z.object({
-  apiVersion: z.literal('apps/v1'),
-  kind: z.enum(['StatefulSet', 'DaemonSet', 'Deployment']),
-  metadata,
-  spec: z.object({
-    serviceName: z.string().optional(),
-    replicas: z.int().optional(),
-    selector: z.strictObject({ matchLabels: labels }),
-    template: z.strictObject({
-      metadata: z.strictObject({ labels }),
-      spec: z.object({
-        automountServiceAccountToken: z.literal(false),
-        terminationGracePeriodSeconds: z.int(),
-        hostNetwork: z.boolean().optional(),
-        securityContext: z.object({ runAsNonRoot: z.boolean().optional() }),
-        initContainers: z.array(initContainer).optional(),
-        containers: z.tuple([container]),
-        volumes: z.array(z.object({ name: z.string() })),
-      }),
-    }),
-    volumeClaimTemplates: z.array(z.object({ metadata })).optional(),
-  }),
-});
-const peerRule = z.strictObject({
-  from: z.array(z.record(z.string(), z.unknown())).optional(),
-  to: z.array(z.record(z.string(), z.unknown())).optional(),
-  ports: z.array(z.strictObject({ port: z.int(), protocol: z.enum(['TCP', 'UDP']) })),
-});
-const others = [
-  ['v1', 'Namespace', z.object({ metadata })],
-  ['v1', 'ConfigMap', z.strictObject({ ...head(), metadata, data: labels })],
-  ['v1', 'Service', z.object({ metadata, spec: z.object({ selector: labels }) })],
-  [
-    'v1',
-    'PersistentVolumeClaim',
-    z.object({ metadata, spec: z.object({ resources: z.object() }) }),
-  ],
-  [
-    'policy/v1',
-    'PodDisruptionBudget',
-    z.object({ spec: z.strictObject({ maxUnavailable: z.literal(1), selector: z.object() }) }),
-  ],
-  [
-    'networking.k8s.io/v1',
-    'NetworkPolicy',
-    z.object({
-      spec: z.strictObject({
-        podSelector: z.object({ matchLabels: labels.optional() }),
-        policyTypes: z.array(z.enum(['Ingress', 'Egress'])).min(1),
-        ingress: z.array(peerRule).optional(),
-        egress: z.array(peerRule).optional(),
-      }),
-    }),
-  ],
-  [
-    'kustomize.config.k8s.io/v1beta1',
-    'Kustomization',
-    z.object({ resources: z.array(z.string()) }),
-  ],
-] as const;
-function head() {
-  return { apiVersion: z.string(), kind: z.string() };
-}
-
-type Manifest = {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly [key: string]: unknown;
-};
-const manifestsOf = (file: string): Manifest[] =>
-  parseAllDocuments(readFileSync(path.join(KUBERNETES, file), 'utf8')).map((one) => {
-    expect(one.errors).toEqual([]);
-    return one.toJS() as Manifest;
-  });
-const files = readdirSync(KUBERNETES);
-const workloadOf = (component: Component) =>
-  workload.parse(manifestsOf(`${component}.yaml`).find((one) => /Set$|Deployment/.test(one.kind)));
+const workloadOf = (component: Component) => workloadIn(`kubernetes/${component}.yaml`);
 const configOf = (file: string, name: string): Record<string, string> => {
   const found = manifestsOf(file).find(
     (one) => one.kind === 'ConfigMap' && (one.metadata as { name: string }).name === name,
@@ -157,8 +39,8 @@ const configOf = (file: string, name: string): Record<string, string> => {
 const environmentOf = (component: Component): Record<string, string> => {
   const { env } = workloadOf(component).spec.template.spec.containers[0];
   return {
-    ...configOf('namespace.yaml', 'cybermesh'),
-    ...configOf(`${component}.yaml`, component),
+    ...configOf('kubernetes/namespace.yaml', 'cybermesh'),
+    ...configOf(`kubernetes/${component}.yaml`, component),
     ...Object.fromEntries(env.map(({ name, value }) => [name, value ?? 'node-7'])),
   };
 };
@@ -169,26 +51,33 @@ const loaded = async (component: Component, set: readonly string[] = []) => {
   return result.value.view;
 };
 
-test('every manifest has a known kind and version, and the fields that its kind needs', () => {
-  for (const file of files) {
-    for (const manifest of manifestsOf(file)) {
-      const { apiVersion, kind } = manifest;
-      const known = others.find(([version, name]) => version === apiVersion && name === kind);
-      const checked = (known?.[2] ?? workload).safeParse(manifest);
-      expect(checked.error?.issues ?? [], `${file}: ${kind}`).toEqual([]);
-      const { namespace } = (manifest.metadata ?? {}) as { namespace?: string };
-      if (kind !== 'Namespace' && kind !== 'Kustomization') expect(namespace).toBe('cybermesh');
+test.each(FOLDERS)(
+  'every manifest of %s has a known kind and version, and the fields that its kind needs',
+  (folder) => {
+    const files = readdirSync(path.join(FOLDER, folder));
+    for (const file of files) {
+      for (const manifest of manifestsOf(`${folder}/${file}`)) {
+        const { apiVersion, kind } = manifest;
+        const known = others.find(([version, name]) => version === apiVersion && name === kind);
+        const checked = (known?.[2] ?? workload).safeParse(manifest);
+        expect(checked.error?.issues ?? [], `${file}: ${kind}`).toEqual([]);
+        const { namespace } = (manifest.metadata ?? {}) as { namespace?: string };
+        const isElsewhere = /^(?:Namespace|Kustomization|RoleBinding|Cluster\w+)$/.test(kind);
+        if (!isElsewhere) expect(namespace).toBe('cybermesh');
+      }
     }
-  }
-  const [kustomization] = manifestsOf('kustomization.yaml');
-  const listed = [...(kustomization!.resources as string[]), 'kustomization.yaml'];
-  expect(listed.sort()).toEqual(files.sort());
-});
+    const [kustomization] = manifestsOf(`${folder}/kustomization.yaml`);
+    const listed = [...(kustomization!.resources as string[]), 'kustomization.yaml'];
+    expect(listed.sort()).toEqual(files.sort());
+  },
+);
 
-test.each(COMPONENTS)(
-  'the %s selects its own pods, and every volume that it mounts is there',
-  (component) => {
-    const { spec } = workloadOf(component);
+const WORKLOADS = [...COMPONENTS.map((one) => `kubernetes/${one}.yaml`), AGENT];
+
+test.each(WORKLOADS)(
+  '%s selects its own pods, and every volume that it mounts is there',
+  (file) => {
+    const { spec } = workloadIn(file);
     const { template } = spec;
     expect(template.metadata.labels).toMatchObject(spec.selector.matchLabels);
     const volumes = [
@@ -240,7 +129,7 @@ test('validators listen where their Service and their NetworkPolicy let the othe
   );
   expect(Object.values(replica.peers)).toEqual(places);
   expect(spec.replicas).toBe(4);
-  const all = manifestsOf('validator.yaml');
+  const all = manifestsOf('kubernetes/validator.yaml');
   const service = all.find((one) => one.kind === 'Service');
   expect(service).toMatchObject({
     spec: { clusterIP: 'None', publishNotReadyAddresses: true, ports: [{ port }] },
@@ -251,7 +140,7 @@ test('validators listen where their Service and their NetworkPolicy let the othe
   });
   const budget = all.find((one) => one.kind === 'PodDisruptionBudget');
   expect(budget).toMatchObject({ spec: { maxUnavailable: 1, selector: spec.selector } });
-  expect(manifestsOf('namespace.yaml')).toContainEqual(
+  expect(manifestsOf('kubernetes/namespace.yaml')).toContainEqual(
     expect.objectContaining({
       kind: 'NetworkPolicy',
       spec: { podSelector: {}, policyTypes: ['Ingress'] },
@@ -268,7 +157,65 @@ test('only the agent has a capability, and only that one; nobody else may be roo
     );
     expect(spec.securityContext.runAsNonRoot).toBe(component === 'enforcer' ? undefined : true);
     expect(spec.hostNetwork).toBe(component === 'enforcer' ? true : undefined);
+    expect(spec.automountServiceAccountToken).toBe(false);
   }
+  const { spec } = workloadIn(AGENT).spec.template;
+  const [{ securityContext }] = spec.containers;
+  expect(securityContext.capabilities.add).toBe(undefined);
+  expect(spec.securityContext.runAsNonRoot).toBe(true);
+  expect(spec).toMatchObject({ automountServiceAccountToken: true });
+});
+
+test('the agent for NetworkPolicies has settings that its topology knows, and with them is one alone', async () => {
+  const { spec } = workloadIn(AGENT);
+  const [{ env: own }] = spec.template.spec.containers;
+  const env = {
+    ...configOf('kubernetes/namespace.yaml', 'cybermesh'),
+    ...configOf(AGENT, 'network-policies'),
+    ...Object.fromEntries(own.map(({ name, value }) => [name, value ?? ''])),
+  };
+  const set = ['enforcer.config.backend=kubernetes'];
+  const topology = await loadTopology('config/enforcer.yaml', { cwd: ROOT, env, set });
+  if (!topology.ok) throw new Error(topology.error.map(formatProblem).join('\n'));
+  const [agent] = actorsOf(topology.value.view, 'enforcer');
+  expect(agent?.config).toMatchObject({
+    backend: 'kubernetes',
+    instance: 'network-policies',
+    kubernetes: { kubeconfig: '', namespaces: ['web'], cniEnforces: false },
+  });
+  expect(spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
+});
+
+test('the agent for NetworkPolicies may do what it asks for and nothing else, in the namespaces that it is told to protect', async () => {
+  const all = manifestsOf('network-policies/access.yaml');
+  const ofKind = (kind: string) => all.filter((one) => one.kind === kind);
+  const rulesOf = (name: string) =>
+    role.parse(ofKind('ClusterRole').find((one) => metadata.parse(one.metadata).name === name))
+      .rules;
+  const bound = (kind: string) => ofKind(kind).map((one) => binding.parse(one));
+  const account = { kind: 'ServiceAccount', name: 'network-policies', namespace: 'cybermesh' };
+  for (const one of [...bound('RoleBinding'), ...bound('ClusterRoleBinding')]) {
+    expect(one.subjects).toEqual([account]);
+  }
+  expect(workloadIn(AGENT).spec.template.spec.serviceAccountName).toBe(account.name);
+  const spaces = bound('RoleBinding').map((one) => one.metadata.namespace);
+  const settings = configOf(AGENT, 'network-policies');
+  expect(settings.CYBERMESH_ENFORCER__CONFIG__KUBERNETES__NAMESPACES).toBe(
+    `[${spaces.join(', ')}]`,
+  );
+  const grants = [...bound('RoleBinding'), ...bound('ClusterRoleBinding')].flatMap(({ roleRef }) =>
+    rulesOf(roleRef.name).flatMap(({ apiGroups, resources, verbs }) =>
+      resources.flatMap((resource) =>
+        verbs.map((verb) => `${verb} ${[...apiGroups, resource].filter(Boolean).join('/')}`),
+      ),
+    ),
+  );
+  const kinds = OTHER_KINDS.map(({ group, plural }) => `list ${group}/${plural}`);
+  const writing = ['list', 'create', 'patch', 'delete'].map(
+    (verb) => `${verb} networking.k8s.io/networkpolicies`,
+  );
+  const needed = [...writing, 'list pods', 'list apps/daemonsets', 'get configmaps', ...kinds];
+  expect([...new Set(grants)].sort()).toEqual([...new Set(needed)].sort());
 });
 
 test('a probe says by its exit code whether the answer was good', async () => {

@@ -5,8 +5,8 @@ import type { BusRecord } from '#runtime/bus/record.ts';
 import { KAFKA_VERSIONS, kafkaNeeds } from '#test/kit/kafka.ts';
 import { type KafkaBus, openBus } from '#test/kit/kafka-bus.ts';
 import { type ClusterNode, type KafkaCluster, startCluster } from '#test/kit/kafka-cluster.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/system.ts';
-import { freePort } from '#test/kit/validators.ts';
 
 const version = process.env.KAFKA_VERSION ?? KAFKA_VERSIONS.four;
 const CREATE = { partitions: 3, replication: 3, retentionMs: 3_600_000 } as const;

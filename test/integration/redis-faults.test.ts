@@ -10,10 +10,10 @@ import type { Self as IngestSelf } from '#actors/ingest/state.ts';
 import { makeCertificates } from '#test/kit/certificates.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { freshFolder, portOf } from '#test/kit/executor-host.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { programOf } from '#test/kit/programs.ts';
 import { hasRedis, type RedisServer, redisServer } from '#test/kit/redis.ts';
 import { canMount, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
-import { freePort } from '#test/kit/validators.ts';
 
 const DISK_BYTES = 4 << 20;
 const PATIENCE = { timeout: 30_000 } as const;

@@ -6,8 +6,8 @@ import path from 'node:path';
 import { KAFKA_VERSIONS } from './kafka.ts';
 import { endBroker, jars, java, startBroker } from './kafka-process.ts';
 import { LITTLE } from './kafka-properties.ts';
+import { freePort } from './ports.ts';
 import { temporaryFolder } from './processes.ts';
-import { freePort } from './validators.ts';
 
 const HOST = '127.0.0.1';
 const CONTROLLER_ID = 100;

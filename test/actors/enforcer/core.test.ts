@@ -116,7 +116,10 @@ test('not even while the removal is still under way', () => {
   receive([updateOf(policy)]);
   const { batch, acks } = receive([removal(), updateOf(policy)]);
   expect(batch.apply).toEqual([]);
-  expect(acks).toMatchObject([{ result: 'failed', errorCode: 'proof-old' }]);
+  expect(acks).toMatchObject([
+    { result: 'applied', reason: 'removed (noop)' },
+    { result: 'failed', errorCode: 'proof-old' },
+  ]);
 });
 
 test('an older proof of what is in force, from a validator that was slower or read again, is no news', () => {
@@ -325,6 +328,32 @@ test('a removal that the firewall refuses is acknowledged as failed, and as done
   expect(compared([], false)).toEqual([]);
   expect(compared([], true)).toEqual(['applied']);
   expect(compared([], true)).toEqual([]);
+});
+
+test('what failed before is tried again, and is no drift that was repaired', () => {
+  const { state } = agent;
+  const failed = { id: policy.policyId, ok: false, code: 'not-enforceable', reason: 'no' } as const;
+  receive([updateOf(policy)], NOW_MS, failed);
+  const entry = state.registry.entries.get(policy.policyId)!;
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const drift = (outcome: Applied) => {
+    const outcomes = [outcome];
+    const found = {
+      missing: [entry],
+      foreign: 0,
+      outcomes,
+      packets,
+      isEqual: false,
+      fault: undefined,
+    };
+    const all = recorder<Self, Commands>(true);
+    core.step(state, { kind: 'reconciled', desired: [entry], found }, all, NOW_MS);
+    return all.take().filter((one) => one.effect === 'emit' && one.name === 'drift_repaired');
+  };
+  expect(drift(failed)).toEqual([]);
+  expect(state.coverage).toBe(0);
+  expect(drift({ id: entry.id, ok: true, reason: '' })).toEqual([]);
+  expect(drift({ id: entry.id, ok: true, reason: '' })).toHaveLength(1);
 });
 
 test('an address of the host itself is refused by its name', () => {
