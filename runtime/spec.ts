@@ -2,6 +2,7 @@
  * A resolved system: what the topology loader hands to `startSystem`. Templates are expanded, configurations
  * validated; everything here is plain data that structured clone can carry to a thread.
  */
+import type { Backoff } from '#supervisors/backoff.ts';
 import type { NodeSettings } from './actor.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
@@ -69,6 +70,8 @@ export type SystemSpec = {
   readonly memoryMb?: number;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
+  /** Pauses between restarts of one child (default supervisors/backoff.ts). */
+  readonly backoff?: Backoff;
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };
