@@ -258,7 +258,8 @@ export class Lane {
     const i = this.i32;
     this.head = (this.head + i[at]!) | 0;
     this.taken = i[at + 2]!;
-    Atomics.store(this.control, CURSOR, this.head);
+    // A plain store: it is read after this thread's death, and by the sweep, to which an older place only shows more.
+    this.control[CURSOR] = this.head;
     if (((this.head - this.released) | 0) >= this.quarter) this.late = true;
   }
 
