@@ -98,6 +98,8 @@ export class Lane {
   taken: number;
   /** A quarter of the lane waits to be released. */
   late = false;
+  /** The sending end, where an actor tells itself: what it has written is there at once. */
+  twin: Lane | undefined;
   private readonly mask: number;
   private seenHead: number;
   private seenTaken: number;
@@ -243,6 +245,7 @@ export class Lane {
   peek(): number {
     for (;;) {
       if (this.head === this.seenTail) {
+        if (this.twin?.dirty) this.twin.publish();
         this.seenTail = Atomics.load(this.control, TAIL);
         if (this.head === this.seenTail) return -1;
       }

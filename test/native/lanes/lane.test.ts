@@ -173,3 +173,15 @@ test('a record above a quarter of its lane is refused with kind and size', () =>
   const lane = end(memory());
   expect(() => send(lane, 1, 600)).toThrow('message item: 664 bytes, limit 512');
 });
+
+test('what an actor tells itself is there at once, without a publishing', () => {
+  const shared = memory();
+  const sending = end(shared);
+  const receiving = end(shared);
+  receiving.twin = sending;
+  send(sending, 1, 0);
+  expect(receive(receiving)).toBeUndefined(); // the shell has not heard of it
+  sending.dirty = true;
+  expect(receive(receiving)?.n).toBe(1);
+  expect(receive(receiving)).toBeUndefined();
+});
