@@ -74,7 +74,11 @@ const terminate = async (seed: number, kills: number): Promise<Figures> => {
     const missed = killed.reduce((all, n, k) => all + Math.abs(n - tally.noticed(k)), 0);
     const torn = system.metrics().actors.reduce((all, one) => all + (one.counters.torn ?? 0), 0);
     const lost = sum('lost');
-    const over = Math.max(0, lost - kills);
+    // Each death may take one message in hand of each of its lanes.
+    const over = pairs.reduce((all, k) => {
+      const deaths = killed[k % TELLERS]! + killed[TELLERS + Math.floor(k / TELLERS)]!;
+      return all + Math.max(0, of(k).lost - deaths);
+    }, 0);
     return { dead, doubled: sum('doubled'), missed, torn, lost, over, read: sum('read') };
   } finally {
     await system.end();
@@ -101,7 +105,7 @@ const run = async ({ rounds, note }: Options): Promise<Measured[]> => {
     row('torn messages', 'torn', 0),
     row('ends not noticed, or twice', 'missed', 0),
     row('lost beyond the message in hand', 'over', 0),
-    row('lost', 'lost', kills),
+    row('lost', 'lost'),
     row('messages read', 'read'),
   ];
 };
