@@ -5,10 +5,10 @@
  *   node runtime bench ask [--rounds n] [-o json]
  */
 import { postedAsk } from './baselines/posted.ts';
+import { benchActor, measured } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { interleave } from './kit/rounds.ts';
 import { compared, figure, type Measured } from './kit/rows.ts';
-import { benchActor, measured } from './kit/system.ts';
 
 const PARKED = { asks: 400, warm: 100, pauseMs: 2 };
 const HOT = { asks: 200_000, warm: 50_000, pauseMs: 0 };

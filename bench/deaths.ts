@@ -7,10 +7,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { supervisor, testSystem } from '#test/kit/system.ts';
 import { LEDGERS, openTally, TALLY_BYTES, TELLERS } from './fixtures/tally.ts';
+import { benchActor } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { type Figures, interleave } from './kit/rounds.ts';
 import { figure, type Measured } from './kit/rows.ts';
-import { benchActor } from './kit/system.ts';
 
 const KILLS = Number(process.env.KILLS ?? 1000);
 const SEED = Number(process.env.SEED ?? Date.now() % 100_000);
@@ -42,7 +42,7 @@ const start = (memory: SharedArrayBuffer) => {
   const often = { restarts: 1_000_000, periodS: 1 };
   // Restarted almost at once: what is measured is the lanes, not the patience of the supervisor.
   const backoff = { firstMs: 1, mostMs: 2, jitter: 0, resetMs: 1 };
-  return testSystem(supervisor('root', tree, 'one_for_one', often), { backoff });
+  return testSystem({ ...supervisor('root', tree, 'one_for_one', often), backoff });
 };
 
 /** `kills` terminations of random threads. */

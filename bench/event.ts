@@ -4,19 +4,18 @@
  *   node runtime bench event [--rounds n] [-o json]
  */
 import { postedTell } from './baselines/posted.ts';
+import { tellRate } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { interleave } from './kit/rounds.ts';
 import { compared, type Measured } from './kit/rows.ts';
-import { benchActor, measured } from './kit/system.ts';
 
-const CONFIG = { job: 'event', messages: 1 << 20, warm: 1 << 17, perStep: 32 };
+const OURS = 1 << 20;
 
 const run = async ({ rounds }: Options): Promise<Measured[]> => {
-  const children = [benchActor('sink', 'sink'), benchActor('source', 'source', CONFIG)];
   const all = await interleave(
     [
-      { name: 'lanes', measure: () => measured(children, 'source') },
-      { name: 'postMessage', measure: () => postedTell('event', 1 << 17, 1 << 15, 1) },
+      { name: 'lanes', measure: async () => ({ rate: await tellRate('tell event', OURS) }) },
+      { name: 'postMessage', measure: () => postedTell('tell event', 1 << 17, 1 << 15, 1) },
     ],
     rounds,
   );

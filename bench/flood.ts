@@ -5,10 +5,10 @@
  *   node runtime bench flood [--rounds n] [-o json]
  */
 import { testSystem } from '#test/kit/system.ts';
+import { benchActor } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { type Figures, interleave } from './kit/rounds.ts';
 import { figure, type Measured } from './kit/rows.ts';
-import { benchActor } from './kit/system.ts';
 
 const SENDERS = 4;
 const DEPTH = 4096;

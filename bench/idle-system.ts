@@ -7,11 +7,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
+import { fixtureFile } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { cpuSeconds, residentMiB } from './kit/proc.ts';
 import { type Figures, interleave } from './kit/rounds.ts';
 import { figure, type Measured } from './kit/rows.ts';
-import { fixtureFile } from './kit/system.ts';
 
 const ACTORS = 20;
 /** The start and its garbage are over. */

@@ -5,10 +5,10 @@
  *   node runtime bench ring [--rounds n] [-o json]
  */
 import { postedRing } from './baselines/posted.ts';
+import { benchActor, measured } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { interleave, type Party } from './kit/rounds.ts';
 import { compared, type Measured } from './kit/rows.ts';
-import { benchActor, measured } from './kit/system.ts';
 
 const STATIONS = 6;
 const TOKENS = 64;

@@ -8,30 +8,26 @@
 import { openErlang } from './baselines/erlang.ts';
 import { libraries } from './baselines/libraries.ts';
 import { postedTell } from './baselines/posted.ts';
+import { tellRate } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { interleave, type Party } from './kit/rounds.ts';
 import { compared, figure, type Measured, type Target } from './kit/rows.ts';
-import { benchActor, measured } from './kit/system.ts';
 
-const WARM = 1 << 18;
 const OURS = 3 << 20;
 const POSTED = 1 << 18;
 const ERLANG = 2_000_000;
 
 const lanes = (name: string, perStep: number): Party => ({
   name,
-  measure: () => {
-    const config = { job: 'tick', messages: OURS, warm: WARM, perStep };
-    return measured([benchActor('sink', 'sink'), benchActor('source', 'source', config)], 'source');
-  },
+  measure: async () => ({ rate: await tellRate('tell small', OURS, {}, perStep) }),
 });
 
 const SINGLE = 'postMessage';
 const ARRAYS = 'arrays of 64';
 const ERLANG_NAME = 'Erlang/OTP bounded';
 const posted: readonly Party[] = [
-  { name: SINGLE, measure: () => postedTell('tick', POSTED, 1 << 16, 1) },
-  { name: ARRAYS, measure: () => postedTell('tick', 2 * POSTED, 1 << 16, 64) },
+  { name: SINGLE, measure: () => postedTell('tell small', POSTED, 1 << 16, 1) },
+  { name: ARRAYS, measure: () => postedTell('tell small', 2 * POSTED, 1 << 16, 64) },
 ];
 
 type Gates = { readonly name: string; readonly against: { readonly [name: string]: Target } };

@@ -41,6 +41,8 @@ export type SupervisorSpec = {
   readonly name: string;
   readonly strategy: Strategy;
   readonly intensity: Intensity;
+  /** How long restarts wait (default: supervisors/backoff.ts). */
+  readonly backoff?: Backoff;
   readonly children: readonly ChildSpec[];
 };
 
@@ -70,8 +72,6 @@ export type SystemSpec = {
   readonly memoryMb?: number;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
-  /** Pauses between restarts of one child (default supervisors/backoff.ts). */
-  readonly backoff?: Backoff;
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };

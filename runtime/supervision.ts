@@ -61,16 +61,11 @@ export class Supervision {
   /** The first start of the whole system, while it is under way. */
   private starting: { done: () => void; fail: (error: Error) => void } | undefined;
 
-  constructor(
-    root: SupervisorSpec,
-    population: Population,
-    settings: Settings,
-    on: SupervisionListener,
-  ) {
+  constructor(root: SupervisorSpec, population: Population, seed: number, on: SupervisionListener) {
     this.strategy = root.strategy;
     this.tree = supervisorOf(root);
     this.population = population;
-    this.settings = settings;
+    this.settings = root.backoff === undefined ? { seed } : { seed, backoff: root.backoff };
     this.on = on;
     this.byPath = new Map(population.members.map((m) => [m.place.path, m]));
   }

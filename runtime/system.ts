@@ -105,9 +105,7 @@ class Running {
       event: (event) => this.onThread(event),
       exit: (thread, exit) => this.onExit(thread, exit),
     });
-    const { seed = 1, backoff } = spec;
-    const pauses = backoff === undefined ? { seed } : { seed, backoff };
-    this.supervision = new Supervision(spec.root, this.population, pauses, {
+    this.supervision = new Supervision(spec.root, this.population, spec.seed ?? 1, {
       report: (event) => this.report(event),
       unread: (member, count) => this.unread(member, count),
       stuck: (member) => this.stuck(member.place.thread),

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { ActorSpec, SystemSpec } from '#runtime/spec.ts';
 import { actor, testSystem } from '#test/kit/system.ts';
+import type { Job } from '../fixtures/protocol.ts';
 import type { Figures } from './rounds.ts';
 
 const DEADLINE_MS = 300_000;
@@ -21,6 +22,17 @@ export const benchActor = (
 /** Where a fixture lies, for those who start it otherwise. */
 export const fixtureFile = (file: string): string =>
   fileURLToPath(new URL(`../fixtures/${file}`, import.meta.url));
+
+/** Messages a second from one thread to another. `messages` is a multiple of 4,096. */
+export const tellRate = async (
+  job: Job,
+  messages: number,
+  given: Partial<SystemSpec> = {},
+  perStep = 32,
+): Promise<number> => {
+  const source = benchActor('source', 'source', { job, messages, perStep });
+  return (await measured([benchActor('sink', 'sink'), source], 'source', given)).rate!;
+};
 
 /** Resolves with the fact `figures` of the actor `who`. */
 export const measured = async (
