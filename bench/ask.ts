@@ -11,7 +11,7 @@ import { interleave } from './kit/rounds.ts';
 import { compared, figure, type Measured } from './kit/rows.ts';
 
 const PARKED = { asks: 400, warm: 100, pauseMs: 2 };
-const HOT = { asks: 200_000, warm: 50_000, pauseMs: 0 };
+const HOT = { asks: 50_000, warm: 30_000, pauseMs: 0 };
 const HOT_POSTED = { asks: 10_000, warm: 2_000 };
 
 const asked = (config: object) => () =>

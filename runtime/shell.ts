@@ -21,6 +21,8 @@ const PUBLISH_EVERY_MAX = 16;
 const TIMED_EVERY = 8;
 /** Unix time is read again after so long. */
 const UNIX_FRESH_MS = 0.5;
+/** A thread that had work so lately is expected to have some again. */
+const BUSY_MS = 2;
 /** Looks at the lanes between two readings of the clock while spinning. */
 const SPIN_LOOKS = 24;
 
@@ -259,6 +261,7 @@ export class Shell {
     if (nowMs - this.unixAtMs >= UNIX_FRESH_MS) {
       this.unixAtMs = nowMs;
       this.atMs = unixMs();
+      this.machine.wakers.work(this.options.thread, this.atMs);
     }
     const epoch = this.machine.register.epoch();
     const moved = epoch !== this.epoch;
@@ -329,10 +332,11 @@ export class Shell {
     return true;
   }
 
-  /** Spins only while the last gaps were short, and no more threads are awake than there are cores. */
+  /** Spins only while the last gaps were short, and no more threads have work or are awake than there are cores. */
   private spin(): boolean {
     const { spinUs, cores } = this.options;
     if (spinUs === 0 || this.luck <= 0) return false;
+    if (this.machine.wakers.busy(this.atMs, BUSY_MS) > cores) return false;
     for (const m of this.mailboxes) if (m.held.length > 0) return false; // half a lane is worth a sleep
     const untilMs = performance.now() + spinUs / 1000;
     do {
