@@ -11,20 +11,12 @@ import { parseArgs } from 'node:util';
 import { ownPorts } from '#test/kit/local-node.ts';
 import { launchCybermesh, temporaryFolder } from '#test/kit/processes.ts';
 import { markdown } from './kit/markdown.ts';
+import { cpuSeconds, residentMiB } from './kit/proc.ts';
 import { provenance } from './kit/provenance.ts';
 
 /** The start is over, its garbage collected. */
 const SETTLE_MS = 20_000;
-/** USER_HZ: fixed at 100 for what Linux shows to programs. */
-const TICKS_PER_SECOND = 100;
 const THREADS_SHOWN = 16;
-
-/** Processor seconds (user and system) of a thread or process, man 5 proc_pid_stat. */
-const cpuSeconds = (file: string): number => {
-  const text = readFileSync(file, 'utf8');
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
-};
 
 type Sample = { readonly total: number; readonly threads: ReadonlyMap<string, number> };
 
@@ -39,11 +31,6 @@ const sample = (pid: number): Sample => {
     }
   });
   return { total: cpuSeconds(`/proc/${pid}/stat`), threads: new Map(threads) };
-};
-
-const residentMiB = (pid: number): number => {
-  const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  return Math.round(Number(line?.[1]) / 1024);
 };
 
 const main = async (): Promise<void> => {

@@ -6,6 +6,7 @@ import { monotonicMs } from '#native/clock.ts';
 import type { Lane } from '#native/lanes/lane.ts';
 import { compile, type Protocol } from '#native/lanes/layout.ts';
 import type { Copies } from '#native/lanes/slab.ts';
+import { Account } from './account.ts';
 import type {
   Actor,
   Address,
@@ -63,6 +64,7 @@ export class Mailbox {
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
+  readonly account: Account;
   readonly out: OutEnvelope;
   readonly held: HeldMessages;
   readonly asks = new Asks();
@@ -70,7 +72,6 @@ export class Mailbox {
   adapter: Adapter | undefined;
   /** Which input the next pass begins with. */
   nextInput = 0;
-  depthMax = 0;
   closed = false;
   /** It stood in a circle of full mailboxes: until its own is empty, what finds no room is dropped. */
   relieved = false;
@@ -96,6 +97,7 @@ export class Mailbox {
     this.routes = who.routes;
     this.inputs = who.inputs;
     this.metrics = who.metrics;
+    this.account = new Account(who.metrics);
     this.actor = actor;
     this.state = state;
     this.protocol = compile(actor.self.declaration);
@@ -305,13 +307,6 @@ export class Mailbox {
     const lost = this.asks.take((a) => changed(a.route.target, a.incarnation));
     for (const a of lost) this.failAsk(a, 'target-restarted');
     for (const message of this.watches.take(changed)) this.own(message, undefined);
-  }
-
-  /** After a turn: what the runtime itself measures. */
-  account(messages: number, elapsedMs: number): void {
-    this.metrics.count('messages', messages);
-    this.metrics.observe('handling_seconds', elapsedMs / messages / 1000, messages);
-    this.metrics.gauge('mailbox_depth_max', this.depthMax);
   }
 
   close(): void {

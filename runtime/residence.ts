@@ -203,7 +203,10 @@ export class Residence implements ThreadControl {
       lanes.set(link.to, { lane, onFull: link.onFull, answersOnly: link.answersOnly });
     }
     const inputs = this.links.filter((l) => l.to === index).map((l) => this.laneOf(l));
-    for (const lane of inputs) lane.recover();
+    for (const lane of inputs) {
+      lane.recover();
+      if (lane.index === index) lane.twin = lanes.get(index)?.lane;
+    }
     const routes = new Routes(this.setup.places, path, register, lanes);
     const incarnation = register.incarnation(index);
     const who = { index, path, incarnation, routes, inputs, metrics };

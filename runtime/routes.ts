@@ -26,6 +26,11 @@ export type OutLane = {
 export class Routes {
   private readonly byName = new Map<string, Route>();
   private readonly byBranch = new Map<string, Map<string, Route>>();
+  /** The two that were asked for last: most steps write to no more. */
+  private lastAddress: Address | undefined;
+  private lastRoute: Route | undefined;
+  private olderAddress: Address | undefined;
+  private olderRoute: Route | undefined;
   private readonly places: readonly Place[];
   private readonly path: string;
   private readonly register: Register;
@@ -45,6 +50,16 @@ export class Routes {
   }
 
   to(address: Address): Route {
+    if (address === this.lastAddress) return this.lastRoute!;
+    const route = address === this.olderAddress ? this.olderRoute! : this.find(address);
+    this.olderAddress = this.lastAddress;
+    this.olderRoute = this.lastRoute;
+    this.lastAddress = address;
+    this.lastRoute = route;
+    return route;
+  }
+
+  private find(address: Address): Route {
     const { name, branch } = address;
     if (branch === undefined) return this.byName.get(name) ?? this.add(address, this.byName, name);
     let routes = this.byBranch.get(branch);

@@ -17,6 +17,12 @@ const SHORT_GAP_MS = 0.2;
 const LUCK_MAX = 16;
 const LUCK_MIN = -4;
 const PUBLISH_EVERY_MAX = 16;
+/** While a thread is busy, every so many passes are timed. */
+const TIMED_EVERY = 8;
+/** Unix time is read again after so long. */
+const UNIX_FRESH_MS = 0.5;
+/** A thread that had work so lately is expected to have some again. */
+const BUSY_MS = 2;
 /** Looks at the lanes between two readings of the clock while spinning. */
 const SPIN_LOOKS = 24;
 
@@ -48,6 +54,11 @@ export class Shell {
   private epoch = -1;
   private publishEvery = 1;
   private passMs = 0;
+  /** Since the thread last slept. */
+  private passes = 0;
+  private stepUs = 20;
+  private atMs = 0;
+  private unixAtMs = Number.NEGATIVE_INFINITY;
   private handled = 0;
   private luck = 0;
   private idleSinceMs = 0;
@@ -88,6 +99,7 @@ export class Shell {
   remove(mailbox: Mailbox): void {
     const at = this.mailboxes.indexOf(mailbox);
     if (at >= 0) this.mailboxes.splice(at, 1);
+    mailbox.account.settle();
   }
 
   stop(): void {
@@ -126,6 +138,7 @@ export class Shell {
     const { wakers } = this.machine;
     const { thread } = this.options;
     let budget = BUDGET;
+    this.passes = 0;
     while (!this.stopped) {
       const n = this.pass();
       if (n > 0) {
@@ -136,6 +149,7 @@ export class Shell {
         return;
       }
       if (this.spin()) continue;
+      for (const mailbox of this.mailboxes) mailbox.account.settle();
       wakers.arm(thread);
       if (!this.idle()) {
         wakers.disarm(thread);
@@ -233,7 +247,7 @@ export class Shell {
       n += this.drainLane(mailbox, lane);
     }
     mailbox.nextInput = inputs.length === 0 ? 0 : (first + 1) % inputs.length;
-    if (depth > mailbox.depthMax) mailbox.depthMax = depth;
+    mailbox.account.waiting(depth);
     if (n === 0) mailbox.relieved = false;
     if (this.dirty.length > 0) this.flush();
     return n;
@@ -244,22 +258,29 @@ export class Shell {
     let nowMs = performance.now();
     this.adapt(nowMs);
     this.passMs = nowMs;
-    const atMs = unixMs();
+    if (nowMs - this.unixAtMs >= UNIX_FRESH_MS) {
+      this.unixAtMs = nowMs;
+      this.atMs = unixMs();
+      this.machine.wakers.work(this.options.thread, this.atMs);
+    }
     const epoch = this.machine.register.epoch();
     const moved = epoch !== this.epoch;
     this.epoch = epoch;
+    const isTimed = this.passes++ % TIMED_EVERY === 0;
     let total = 0;
     for (let k = 0; k < this.mailboxes.length; k++) {
       const mailbox = this.mailboxes[k]!;
-      mailbox.atMs = atMs;
+      mailbox.atMs = this.atMs;
       this.inHand = mailbox;
       if (moved) mailbox.lives();
       const n = this.drainMailbox(mailbox);
       if (n > 0) {
-        const thenMs = nowMs;
-        nowMs = performance.now();
-        mailbox.account(n, nowMs - thenMs);
         total += n;
+        if (isTimed) {
+          const thenMs = nowMs;
+          nowMs = performance.now();
+          mailbox.account.time(n, nowMs - thenMs);
+        } else mailbox.account.count(n);
       }
       if (mailbox.ending !== undefined) this.onEnding(mailbox);
     }
@@ -269,11 +290,15 @@ export class Shell {
     return total;
   }
 
-  /** Long steps are made visible at once, short ones in groups. */
+  /**
+   * Long steps are made visible at once, short ones in groups. A pass that was interrupted looks long: only several
+   * of them count.
+   */
   private adapt(nowMs: number): void {
     if (this.handled === 0) return;
     const us = ((nowMs - this.passMs) * 1000) / this.handled;
-    this.publishEvery = us < 2 ? PUBLISH_EVERY_MAX : us < 20 ? 4 : 1;
+    this.stepUs = us < this.stepUs ? us : this.stepUs + (us - this.stepUs) / 8;
+    this.publishEvery = this.stepUs < 2 ? PUBLISH_EVERY_MAX : this.stepUs < 20 ? 4 : 1;
   }
 
   /**
@@ -307,10 +332,11 @@ export class Shell {
     return true;
   }
 
-  /** Spins only while the last gaps were short, and no more threads are awake than there are cores. */
+  /** Spins only while the last gaps were short, and no more threads have work or are awake than there are cores. */
   private spin(): boolean {
     const { spinUs, cores } = this.options;
     if (spinUs === 0 || this.luck <= 0) return false;
+    if (this.machine.wakers.busy(this.atMs, BUSY_MS) > cores) return false;
     for (const m of this.mailboxes) if (m.held.length > 0) return false; // half a lane is worth a sleep
     const untilMs = performance.now() + spinUs / 1000;
     do {

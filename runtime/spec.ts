@@ -2,6 +2,7 @@
  * A resolved system: what the topology loader hands to `startSystem`. Templates are expanded, configurations
  * validated; everything here is plain data that structured clone can carry to a thread.
  */
+import type { Backoff } from '#supervisors/backoff.ts';
 import type { NodeSettings } from './actor.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
@@ -40,6 +41,8 @@ export type SupervisorSpec = {
   readonly name: string;
   readonly strategy: Strategy;
   readonly intensity: Intensity;
+  /** How long restarts wait (default: supervisors/backoff.ts). */
+  readonly backoff?: Backoff;
   readonly children: readonly ChildSpec[];
 };
 

@@ -2,7 +2,7 @@
  * Carries out what the supervisors decide. Exits come in one at a time; restarts wait for their back-off without holding
  * up others; below one child of the root everything starts one after the other, in start order.
  */
-import { decide, type History, NO_HISTORY, type Plan } from '#supervisors/decide.ts';
+import { decide, type History, NO_HISTORY, type Plan, type Settings } from '#supervisors/decide.ts';
 import type { Reason } from '#supervisors/strategy.ts';
 import type { Supervisor } from '#supervisors/tree.ts';
 import { joinPath } from './directory.ts';
@@ -45,7 +45,7 @@ export class Supervision {
   private readonly strategy: SupervisorSpec['strategy'];
   private readonly tree: Supervisor;
   private readonly population: Population;
-  private readonly seed: number;
+  private readonly settings: Settings;
   private readonly on: SupervisionListener;
   private readonly byPath: ReadonlyMap<string, Member>;
   private readonly deaths: Death[] = [];
@@ -65,7 +65,7 @@ export class Supervision {
     this.strategy = root.strategy;
     this.tree = supervisorOf(root);
     this.population = population;
-    this.seed = seed;
+    this.settings = root.backoff === undefined ? { seed } : { seed, backoff: root.backoff };
     this.on = on;
     this.byPath = new Map(population.members.map((m) => [m.place.path, m]));
   }
@@ -130,7 +130,7 @@ export class Supervision {
 
   private async judge({ members, reason, atMs }: Death): Promise<void> {
     const exit = { paths: members.map((m) => m.place.path), reason, atMs };
-    const plan = decide(this.tree, this.history, exit, { seed: this.seed });
+    const plan = decide(this.tree, this.history, exit, this.settings);
     this.history = plan.history;
     await this.carryOut(plan, reason);
   }

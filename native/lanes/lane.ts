@@ -6,6 +6,7 @@
  *   CURSOR          consumer only, moved before every step: where a new incarnation goes on (no duplicate after a crash)
  *   TAIL, SENT      producer -> consumer: published words and messages
  *   STALLED         the producer waits for room
+ *   WRITTEN         producer only, moved after every record: what a death leaves unpublished is not lost with it
  *
  * A record is an even number of words: header (14 words), body. Positions grow without end and wrap as int32.
  */
@@ -18,7 +19,8 @@ const CURSOR = 32;
 const TAIL = 64;
 const SENT = 65;
 const STALLED = 96;
-const CONTROL_WORDS = 128;
+const WRITTEN = 128;
+const CONTROL_WORDS = 160;
 
 /**
  * Header: words | tag | sequence | sender's incarnation | ask | asker's incarnation (answers) | deadline (2) |
@@ -62,6 +64,8 @@ export const laneView = (memory: SharedArrayBuffer) => {
     head: () => Atomics.load(control, HEAD),
     cursor: () => Atomics.load(control, CURSOR),
     tail: () => Atomics.load(control, TAIL),
+    /** Where the last whole record ends, published or not. */
+    written: () => Atomics.load(control, WRITTEN),
     /** Messages published and not yet passed (answers not counted). */
     depth: () => Math.max(0, (Atomics.load(control, SENT) - Atomics.load(control, TAKEN)) | 0),
   };
@@ -98,6 +102,8 @@ export class Lane {
   taken: number;
   /** A quarter of the lane waits to be released. */
   late = false;
+  /** The sending end, where an actor tells itself: what it has written is there at once. */
+  twin: Lane | undefined;
   private readonly mask: number;
   private seenHead: number;
   private seenTaken: number;
@@ -141,13 +147,15 @@ export class Lane {
   // ---- producer
 
   /**
-   * A new producer goes on counting where the last published message stopped. Its predecessor's count may run
-   * ahead of its tail by what it never published, so the records are asked, which nobody else can overwrite.
+   * A new producer publishes what its predecessor had written whole, and goes on counting where that stopped. The
+   * predecessor's count may run ahead of it, so the records are asked, which nobody else can overwrite.
    */
   resume(): void {
+    const written = Atomics.load(this.control, WRITTEN);
+    if (((written - this.tail) | 0) > 0) this.tail = written;
     const taken = Atomics.load(this.control, TAKEN);
     this.sequence = this.lastSequence(Atomics.load(this.control, HEAD), this.tail, taken);
-    Atomics.store(this.control, SENT, this.sequence);
+    this.publish();
   }
 
   /** The newest message count in the records from one position to another. */
@@ -209,6 +217,8 @@ export class Lane {
     i[at + 12] = e.span0;
     i[at + 13] = e.span1;
     this.tail = (this.tail + words) | 0;
+    // Plain, as the cursor is: read after this thread's death, and by the sweep, which sees the holds beside it.
+    this.control[WRITTEN] = this.tail;
   }
 
   /** Makes what was committed visible. The receiver is woken by the shell, at latest when its drain ends. */
@@ -243,6 +253,7 @@ export class Lane {
   peek(): number {
     for (;;) {
       if (this.head === this.seenTail) {
+        if (this.twin?.dirty) this.twin.publish();
         this.seenTail = Atomics.load(this.control, TAIL);
         if (this.head === this.seenTail) return -1;
       }
@@ -258,7 +269,8 @@ export class Lane {
     const i = this.i32;
     this.head = (this.head + i[at]!) | 0;
     this.taken = i[at + 2]!;
-    Atomics.store(this.control, CURSOR, this.head);
+    // A plain store: it is read after this thread's death, and by the sweep, to which an older place only shows more.
+    this.control[CURSOR] = this.head;
     if (((this.head - this.released) | 0) >= this.quarter) this.late = true;
   }
 

@@ -1,6 +1,6 @@
 /**
  * What a dead thread held goes back. The count of a slab may stand too high after a death; a sweep counts the references that
- * exist (handles in unread records, ledgers of living threads) and, when two sweeps in a row see the same generation,
+ * exist (handles in unread records, published or not, ledgers of living threads) and, when two sweeps in a row see the same generation,
  * the same count and fewer references, lowers the count. A slab that somebody can still reach changes its
  * count when it is released, so it never passes both.
  */
@@ -21,10 +21,10 @@ export type Sweep = {
 
 type Lanes = ReturnType<typeof laneView>;
 
-/** Handles in what is published and unread; false when the consumer overtook the look. */
+/** Handles in what is written and unread; false when the consumer overtook the look. */
 const countLane = (lane: Lanes, generations: Int32Array, found: Int32Array): boolean => {
   const from = lane.cursor();
-  const to = lane.tail();
+  const to = lane.written();
   const { words } = lane;
   const mask = words.length - 1;
   const seen: number[] = [];

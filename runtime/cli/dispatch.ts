@@ -13,6 +13,7 @@ const BUILT_IN: { readonly [name: string]: () => Promise<{ readonly command: Com
   config: () => import('./config-show.ts'),
   status: () => import('./status.ts'),
   tree: () => import('./tree.ts'),
+  bench: () => import('./bench.ts'),
   schema: () => import('./schema.ts'),
   version: () => import('./version.ts'),
 };

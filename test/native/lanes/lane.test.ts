@@ -69,7 +69,7 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
       let producer = end(shared, depthMax);
       let consumer = end(shared, depthMax);
       const visible: Item[] = [];
-      let pending: Item[] = [];
+      const pending: Item[] = [];
       let n = 0;
       const check = (got: Item | undefined): void => {
         const want = visible.shift();
@@ -96,10 +96,10 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
           case 'release':
             consumer.release();
             break;
-          case 'new producer': // what was not published is lost with it
+          case 'new producer': // what was written is not lost with its predecessor
             producer = end(shared, depthMax);
             producer.resume();
-            pending = [];
+            visible.push(...pending.splice(0));
             break;
           case 'new consumer':
             consumer = end(shared, depthMax);
@@ -158,18 +158,35 @@ test('a consumer that died between passing and releasing does not block a produc
   expect(send(producer, 4, 0)).toBe(true);
 });
 
-test('a producer that died between counting and publishing leaves no hole in the count', () => {
+test('a producer that died before publishing: what it had written arrives, and is counted', () => {
   const shared = memory();
-  const dying = end(shared, 4);
+  const dying = end(shared, 5);
   for (let k = 0; k < 4; k++) send(dying, k, 0);
-  Atomics.store(dying.control, 65, dying.sequence); // SENT is stored, TAIL is not
-  const producer = end(shared, 4);
+  Atomics.store(dying.control, 65, 9); // SENT runs ahead, TAIL is not stored
+  const producer = end(shared, 5);
   producer.resume();
-  expect(producer.depth()).toBe(0);
-  expect(send(producer, 9, 0)).toBe(true);
+  expect(producer.depth()).toBe(4);
+  expect(send(producer, 4, 0)).toBe(true);
+  expect(send(producer, 5, 0)).toBe(false);
+  producer.publish();
+  const consumer = end(shared, 5);
+  for (let k = 0; k < 5; k++) expect(receive(consumer)?.n).toBe(k);
+  expect(receive(consumer)).toBeUndefined();
 });
 
 test('a record above a quarter of its lane is refused with kind and size', () => {
   const lane = end(memory());
   expect(() => send(lane, 1, 600)).toThrow('message item: 664 bytes, limit 512');
+});
+
+test('what an actor tells itself is there at once, without a publishing', () => {
+  const shared = memory();
+  const sending = end(shared);
+  const receiving = end(shared);
+  receiving.twin = sending;
+  send(sending, 1, 0);
+  expect(receive(receiving)).toBeUndefined(); // the shell has not heard of it
+  sending.dirty = true;
+  expect(receive(receiving)?.n).toBe(1);
+  expect(receive(receiving)).toBeUndefined();
 });

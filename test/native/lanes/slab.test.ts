@@ -48,9 +48,10 @@ const scene = () => {
   const drop = (k: number): void => {
     for (const index of pools[k]!.takeViewed()) pools[k]!.drop(index);
   };
+  const resume = (k: number): void => new Lane(memories[k]!, ends(k), wakers, sender).resume();
   const refs = (): number[] => [...arenaTable(arena).refs];
   const sweep = openSweep(arena, memories, wakers);
-  return { sender, pools, send, publish, receive, drop, refs, sweep, wakers };
+  return { sender, pools, send, publish, resume, receive, drop, refs, sweep, wakers };
 };
 const rows = new Uint8Array(SLAB).fill(9);
 
@@ -104,9 +105,9 @@ test('a thread that waits for slabs is woken when one comes back', () => {
   expect(s.sender.starve()).toBe(true);
 });
 
-test('a slab that its sender took and never published is found by the second sweep after the death', () => {
+test('a slab that its sender took and never wrote of is found by the second sweep after the death', () => {
   const s = scene();
-  s.send(0, { kind: 's', rows });
+  s.sender.take();
   expect(s.sweep.pass()).toBe(0); // it lives: its ledger counts
   s.sweep.bury(0);
   expect(s.sweep.pass()).toBe(1);
@@ -114,6 +115,19 @@ test('a slab that its sender took and never published is found by the second swe
   expect(s.sweep.pass()).toBe(0);
   expect(s.refs()).toEqual([0, 0, 0, 0]);
   expect(s.sweep.repaired()).toBe(1);
+});
+
+test('what was written and not published stays for the next incarnation to publish', () => {
+  const s = scene();
+  s.send(0, { kind: 's', rows });
+  expect(s.refs()).toEqual([2, 0, 0, 0]); // the record's, and that of the step
+  s.sweep.bury(0);
+  for (let k = 0; k < 3; k++) s.sweep.pass();
+  expect(s.refs()).toEqual([1, 0, 0, 0]);
+  s.resume(0);
+  expect(s.receive(0).rows![0]).toBe(9);
+  s.drop(0);
+  expect(s.refs()).toEqual([0, 0, 0, 0]);
 });
 
 test('what stands unread in a lane is not swept, even when its sender is dead', () => {
