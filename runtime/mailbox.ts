@@ -20,6 +20,7 @@ import { Asks, type Message, type OpenAsk } from './asks.ts';
 import { OutEnvelope, type Trace } from './envelope.ts';
 import { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
+import type { Identity } from './identity.ts';
 import { Inbox } from './inbox.ts';
 import type { MetricsWriter } from './metrics.ts';
 import { Queue } from './queue.ts';
@@ -43,16 +44,6 @@ type Local = {
 type Adapter = IoAdapter<Record<string, unknown>>;
 type Commands = Record<string, (argument: unknown) => void | Promise<void>>;
 
-/** Who it is, and what it is connected to. */
-export type Identity = {
-  readonly index: number;
-  readonly path: string;
-  readonly incarnation: number;
-  readonly routes: Routes;
-  readonly inputs: readonly Lane[];
-  readonly metrics: MetricsWriter;
-};
-
 export class Mailbox {
   /** Unix milliseconds of the current pass. */
   atMs = 0;
@@ -63,6 +54,7 @@ export class Mailbox {
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
+  readonly hand: Identity['hand'];
   readonly out: OutEnvelope;
   readonly held: HeldMessages;
   readonly asks = new Asks();
@@ -96,6 +88,7 @@ export class Mailbox {
     this.routes = who.routes;
     this.inputs = who.inputs;
     this.metrics = who.metrics;
+    this.hand = who.hand;
     this.actor = actor;
     this.state = state;
     this.protocol = compile(actor.self.declaration);
@@ -236,8 +229,10 @@ export class Mailbox {
   /** Handles the record at `at` of an input. */
   handle(lane: Lane, at: number): void {
     this.rootless = false;
+    this.hand.take(lane.index, lane.head);
     const message = this.inbox.open(lane, at);
     if (message !== undefined) this.step(message);
+    this.hand.done();
   }
 
   /**
@@ -359,7 +354,8 @@ export class Mailbox {
     this.endStep();
   }
 
-  private endStep(): void {
+  /** Gives back what the step took part in. */
+  endStep(): void {
     const { pool } = this.host;
     pool.endStep();
     if (pool.viewed.length > 0) this.releaseViews(pool.takeViewed());

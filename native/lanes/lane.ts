@@ -64,6 +64,15 @@ export const laneView = (memory: SharedArrayBuffer) => {
     tail: () => Atomics.load(control, TAIL),
     /** Messages published and not yet passed (answers not counted). */
     depth: () => Math.max(0, (Atomics.load(control, SENT) - Atomics.load(control, TAKEN)) | 0),
+    /**
+     * The next reader begins with this record again. Between two readers only; false when its room has been given back,
+     * so that it may be gone.
+     */
+    rewind: (position: number): boolean => {
+      if (((position - Atomics.load(control, HEAD)) | 0) < 0) return false;
+      Atomics.store(control, CURSOR, position);
+      return true;
+    },
   };
 };
 
@@ -215,6 +224,29 @@ export class Lane {
   publish(): void {
     Atomics.store(this.control, SENT, this.sequence);
     Atomics.store(this.control, TAIL, this.tail);
+  }
+
+  /**
+   * Takes back what the step of this span has committed, the last one before a crash: nobody has seen it. Slabs named by those
+   * records stay counted until a sweep.
+   */
+  retract(span0: number, span1: number): void {
+    let sequence = Atomics.load(this.control, SENT);
+    for (let at = Atomics.load(this.control, TAIL); at !== this.tail; ) {
+      const offset = at & this.mask;
+      const words = this.i32[offset]!;
+      if (words === WRAP) {
+        at = (at + this.capacity - offset) | 0;
+        continue;
+      }
+      if (this.i32[offset + 12] === span0 && this.i32[offset + 13] === span1) {
+        this.tail = at;
+        this.sequence = sequence;
+        return;
+      }
+      sequence = this.i32[offset + 2]!;
+      at = (at + words) | 0;
+    }
   }
 
   /** Asks to be woken when half is free; true if there is room already. */

@@ -24,7 +24,16 @@ const group = (
   strategy: Strategy,
   children: readonly Child[],
   intensity = { restarts: 3, periodS: 5 },
-): Supervisor => ({ kind: 'supervisor', path, strategy, intensity, children });
+): Supervisor => ({
+  kind: 'supervisor',
+  path,
+  restart: 'transient',
+  significant: false,
+  strategy,
+  autoShutdown: 'any_significant',
+  intensity,
+  children,
+});
 const abc = (strategy: Strategy, restarts: readonly Restart[] = []): Supervisor =>
   group(
     '',
