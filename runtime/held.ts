@@ -101,6 +101,13 @@ export class HeldMessages {
     return given.length;
   }
 
+  /** Its actor has crashed: what of the step found no room goes with it. */
+  drop(): void {
+    this.items = [];
+    this.length = 0;
+    this.settle();
+  }
+
   private refuse(held: Held): void {
     if (held.ask !== 0) this.mailbox.refused(held.ask);
     const reason = held.route?.onFull === 'drop-new' ? 'dropped-new' : 'mailbox-full';

@@ -7,7 +7,7 @@ import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
 import type { Place } from './directory.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Shell } from './shell.ts';
-import type { DeadReason, ThreadEvent } from './thread.ts';
+import type { Crash, DeadReason, ThreadEvent } from './thread.ts';
 
 /** What an actor needs of the thread that it lives on. */
 export type Host = {
@@ -61,7 +61,10 @@ export const hostOf = (
   shell: () => Shell,
   machine: { readonly register: Register; readonly pool: SlabPool },
   places: readonly Place[],
-  outside: { readonly post: (event: ThreadEvent) => void; readonly exit: () => void },
+  outside: {
+    readonly post: (event: ThreadEvent) => void;
+    readonly fallen: (mailbox: Mailbox, crash: Crash) => void;
+  },
 ): Host => {
   const { register, pool } = machine;
   const allowed = limiter();
@@ -88,11 +91,8 @@ export const hostOf = (
       outside.post({ kind: 'log', path, level, text, fields, atMs: unixMs() }),
     crash: (mailbox: Mailbox, kind, error) => {
       if (mailbox.closed || shell().stopped) return;
-      shell().stop();
       const { index: actor, path, out } = mailbox;
-      const crash = { actor, path, kind, ...thrown(error), trace: out.traceId() };
-      outside.post({ kind: 'crash', crash });
-      outside.exit();
+      outside.fallen(mailbox, { actor, path, kind, ...thrown(error), trace: out.traceId() });
     },
   };
 };

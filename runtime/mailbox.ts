@@ -21,6 +21,7 @@ import { Asks, type Message, type OpenAsk } from './asks.ts';
 import { OutEnvelope, type Trace } from './envelope.ts';
 import { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
+import type { Identity } from './identity.ts';
 import { Inbox } from './inbox.ts';
 import type { MetricsWriter } from './metrics.ts';
 import { Queue } from './queue.ts';
@@ -44,16 +45,6 @@ type Local = {
 type Adapter = IoAdapter<Record<string, unknown>>;
 type Commands = Record<string, (argument: unknown) => void | Promise<void>>;
 
-/** Who it is, and what it is connected to. */
-export type Identity = {
-  readonly index: number;
-  readonly path: string;
-  readonly incarnation: number;
-  readonly routes: Routes;
-  readonly inputs: readonly Lane[];
-  readonly metrics: MetricsWriter;
-};
-
 export class Mailbox {
   /** Unix milliseconds of the current pass. */
   atMs = 0;
@@ -65,6 +56,7 @@ export class Mailbox {
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
   readonly account: Account;
+  readonly hand: Identity['hand'];
   readonly out: OutEnvelope;
   readonly held: HeldMessages;
   readonly asks = new Asks();
@@ -98,6 +90,7 @@ export class Mailbox {
     this.inputs = who.inputs;
     this.metrics = who.metrics;
     this.account = new Account(who.metrics);
+    this.hand = who.hand;
     this.actor = actor;
     this.state = state;
     this.protocol = compile(actor.self.declaration);
@@ -238,8 +231,10 @@ export class Mailbox {
   /** Handles the record at `at` of an input. */
   handle(lane: Lane, at: number): void {
     this.rootless = false;
+    this.hand.take(lane.index, lane.head);
     const message = this.inbox.open(lane, at);
     if (message !== undefined) this.step(message);
+    this.hand.done();
   }
 
   /**
@@ -350,11 +345,13 @@ export class Mailbox {
   private step(message: Message): void {
     this.kind = message.kind;
     this.out.nextSpan();
+    this.hand.step(this.out.span0, this.out.span1);
     this.actor.core.step(this.state, message, this, this.atMs);
     this.endStep();
   }
 
-  private endStep(): void {
+  /** Gives back what the step took part in. */
+  endStep(): void {
     const { pool } = this.host;
     pool.endStep();
     if (pool.viewed.length > 0) this.releaseViews(pool.takeViewed());

@@ -31,6 +31,8 @@ export type MetricsSnapshot = {
   /** The last heartbeat of each thread. */
   readonly threads: readonly (Beat & { readonly thread: number })[];
   readonly deadLetters: DeadLetters;
+  /** Spare threads that could take the place of a dead one now. */
+  readonly sparesReady: number;
 };
 
 const DEAD = 'dead_letters:';

@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { custodyBytes } from '#native/custody.ts';
+import { Hand, handsBytes } from '#native/lanes/hand.ts';
 import { laneView } from '#native/lanes/lane.ts';
 import { openRegister, type Register, registerBytes } from '#native/lanes/register.ts';
 import { createArena } from '#native/lanes/slab.ts';
@@ -13,12 +14,22 @@ import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { layLanes } from './laying.ts';
 import { metricsBytes } from './metrics.ts';
+import { openSpares, type Spares } from './spares.ts';
 import { type ActorSpec, LANE_DEFAULTS, SLAB_DEFAULTS, type SystemSpec } from './spec.ts';
 import type { Link, MainControl, ThreadSetup } from './thread.ts';
-import { spawnThread, type Thread, type ThreadListener, whileAlive } from './threads.ts';
+import {
+  bootThread,
+  type End,
+  spawnThread,
+  type Thread,
+  type ThreadListener,
+  whileAlive,
+} from './threads.ts';
 
 const SPIN_US = 50;
 const START_DEADLINE_MS = 60_000;
+/** For the io of an actor that is not waited for at the stop. */
+const CLOSE_MS = 1000;
 
 /** One actor of the system. */
 export type Member = {
@@ -29,12 +40,18 @@ export type Member = {
   restarts: number;
 };
 
+export type PopulationListener = ThreadListener & {
+  /** There are no spare threads any more: they end by themselves. */
+  readonly broken: (error: Error) => void;
+};
+
 /** Shared memory of a system with so many threads and actors. */
 const memoryOf = (spec: SystemSpec, threads: number, actors: number) => {
   const { count, bytes } = spec.slabs ?? SLAB_DEFAULTS;
   return {
     wakers: new SharedArrayBuffer(wakersBytes(threads)),
     register: new SharedArrayBuffer(registerBytes(actors)),
+    hands: new SharedArrayBuffer(handsBytes(actors)),
     custody: new SharedArrayBuffer(custodyBytes(threads)),
     arena: createArena(count, bytes, threads),
   };
@@ -55,17 +72,18 @@ export class Population {
   unresolved: readonly string[] = [];
   private readonly spec: SystemSpec;
   private readonly main: MainControl;
-  private readonly on: ThreadListener;
+  private readonly on: PopulationListener;
   private readonly places: readonly Place[];
   private readonly threadCount: number;
   private readonly memory: ReturnType<typeof memoryOf>;
   private readonly wakers: Wakers;
   private readonly register: Register;
   private readonly byThread = new Map<number, Thread>();
+  private readonly spares: Spares;
   private links: readonly Link[] = [];
   private sweep: Sweep | undefined;
 
-  constructor(spec: SystemSpec, main: MainControl, on: ThreadListener) {
+  constructor(spec: SystemSpec, main: MainControl, on: PopulationListener) {
     this.spec = spec;
     this.main = main;
     this.on = on;
@@ -75,6 +93,9 @@ export class Population {
     this.memory = memoryOf(spec, this.threadCount, this.members.length);
     this.wakers = openWakers(this.memory.wakers);
     this.register = openRegister(this.memory.register);
+    const preload = [...new Set(this.members.map((m) => m.spec.module))];
+    const { spares = 0, memoryMb, codeCache } = spec;
+    this.spares = openSpares(spares, { preload, memoryMb }, codeCache, on.broken);
   }
 
   thread(member: Member): Thread | undefined {
@@ -132,14 +153,37 @@ export class Population {
    */
   async start(member: Member): Promise<boolean> {
     member.state = 'starting';
-    const thread = await this.home(member);
     const { index, path } = member.place;
-    await whileAlive(thread, thread.control.open(index), `${path}: start`, START_DEADLINE_MS);
+    const known = this.thread(member);
+    const home = known?.alive() ? known : undefined;
+    const thread = home ?? this.spawn(member.place.thread);
+    // On a new thread all at once: it wakes up for one message instead of three.
+    const laid = home ? [] : [thread.control.load(), thread.control.connect(this.links)];
+    const work = Promise.all([...laid, thread.control.open(index)]);
+    await whileAlive(thread, work, `${path}: start`, START_DEADLINE_MS);
     if (member.state !== 'starting') return false;
     member.state = 'running';
     this.register.begin(index);
     this.rouse();
     return true;
+  }
+
+  /** Its thread may restart it once by itself when it crashes, or may not. */
+  grant(member: Member, may: boolean): void {
+    this.register.grant(member.place.index, may);
+  }
+
+  /** Starts the spare threads that are missing. */
+  fillSpares(): void {
+    this.spares.fill();
+  }
+
+  sparesReady(): number {
+    return this.spares.readyCount();
+  }
+
+  closeSpares(): Promise<void> {
+    return this.spares.close();
   }
 
   /** Closes it within its shutdownMs; false when it took longer or failed, and its thread is to be terminated. */
@@ -166,8 +210,16 @@ export class Population {
     return forGood ? this.depth(member) : 0;
   }
 
-  /** The thread is dead: it counts no more, and what it held is to be found. */
-  bury(thread: number): void {
+  /**
+   * The thread is dead: it counts no more, and what it held is to be found. What its actors had in hand is under
+   * suspicion, unless it was killed from outside.
+   */
+  bury(thread: number, why: End | 'own'): void {
+    for (const { place } of this.residents(thread)) {
+      const hand = new Hand(this.memory.hands, place.index);
+      if (why === 'own' || why === 'faulty') hand.blame();
+      else hand.acquit();
+    }
     this.wakers.bury(thread);
     this.sweep?.bury(thread);
     this.byThread.delete(thread);
@@ -175,36 +227,30 @@ export class Population {
     this.rouse();
   }
 
-  private rouse(): void {
+  /** Wakes every thread, so that each sees what has changed in the register. */
+  rouse(): void {
     for (const thread of this.byThread.keys()) this.wakers.rouse(thread);
   }
 
+  /** On a spare thread where one is ready. */
   private spawn(index: number): Thread {
     this.wakers.join();
-    const thread = spawnThread(this.setupOf(index), this.main, this.on);
+    const setup = this.setupOf(index);
+    const name = this.residents(index)[0]?.place.path ?? 'actors';
+    const { memoryMb, codeCache } = this.spec;
+    const blank = this.spares.take() ?? bootThread({ name, preload: [], memoryMb, codeCache });
+    const thread = spawnThread(blank, setup, this.main, this.on);
     this.byThread.set(index, thread);
     return thread;
   }
 
-  /** The thread of a member, alive and connected. */
-  private async home(member: Member): Promise<Thread> {
-    const known = this.thread(member);
-    if (known?.alive()) return known;
-    const { path, thread: index } = member.place;
-    const thread = this.spawn(index);
-    await whileAlive(thread, thread.control.load(), `${path}: loading`);
-    await whileAlive(thread, thread.control.connect(this.links), `${path}: lanes`);
-    return thread;
-  }
-
   private setupOf(thread: number): ThreadSetup {
-    const { node, spinUs = SPIN_US, memoryMb } = this.spec;
+    const { node, spinUs = SPIN_US } = this.spec;
     return {
       ...this.memory,
       thread,
       cores: availableParallelism(),
       spinUs,
-      memoryMb,
       places: this.places,
       node,
       residents: this.residents(thread).map((m) => ({
@@ -213,6 +259,7 @@ export class Population {
         config: m.spec.config,
         metrics: m.metrics,
         dataDir: join(node.dataDir, ...m.place.path.split('.')),
+        closeMs: m.spec.shutdownMs === 'brutal_kill' ? CLOSE_MS : m.spec.shutdownMs,
       })),
     };
   }

@@ -78,6 +78,8 @@ export const prometheusText = (snapshot: MetricsSnapshot): string => {
     gauge('cybermesh_thread_array_buffers_bytes', t.arrayBufferBytes);
     gauge('cybermesh_thread_open_asks', t.openAsks);
   }
+  const spares = 'cybermesh_spare_threads_ready';
+  put(families, spares, 'gauge', `${spares} ${snapshot.sparesReady}`);
   for (const [reason, n] of Object.entries(snapshot.deadLetters.byReason)) {
     const name = 'cybermesh_dead_letters_total';
     put(families, name, 'counter', `${name}${labels({ reason })} ${n}`);

@@ -5,19 +5,23 @@
 import { mkdirSync } from 'node:fs';
 import { openCustody } from '#native/custody.ts';
 import { isQuestion } from '#native/lanes/fields.ts';
+import { Hand } from '#native/lanes/hand.ts';
 import { Lane } from '#native/lanes/lane.ts';
+import { compile } from '#native/lanes/layout.ts';
 import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
 import type { Actor, IoAdapter } from './actor.ts';
+import { cutShort, reconsider } from './fall.ts';
 import { type Host, hostOf, thrown } from './host.ts';
 import { Mailbox } from './mailbox.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
-import { portOf } from './port.ts';
+import { portOf, withDeadline } from './port.ts';
 import { type OutLane, Routes } from './routes.ts';
 import { type Machine, Shell } from './shell.ts';
 import type {
   Beat,
+  Crash,
   Link,
   MainControl,
   Resident,
@@ -56,6 +60,9 @@ const sendingsOf = ({ resident, actor }: Loaded): Sending[] => {
   }));
 };
 
+/** How long the io of an actor that restarts by itself may take to open. */
+const BEGIN_MS = 60_000;
+
 /** What an actor waits for, if it does. */
 const suspension = (mailbox: Mailbox, links: readonly Link[]): Beat['suspended'] => {
   const lane = mailbox.held.first();
@@ -73,8 +80,12 @@ export class Residence implements ThreadControl {
   private readonly shell: Shell;
   private readonly host: Host;
   private readonly loaded = new Map<number, Loaded>();
+  /** What is being done to an actor: openings and closings take their turns. */
+  private readonly turns = new Map<number, Promise<unknown>>();
   private readonly mailboxes = new Map<number, Mailbox>();
   private links: readonly Link[] = [];
+  /** A new thread is told to load, to connect and to open all at once. */
+  private loading: Promise<unknown> | undefined;
 
   constructor(setup: ThreadSetup, outside: Outside) {
     this.setup = setup;
@@ -84,40 +95,31 @@ export class Residence implements ThreadControl {
     const pool = new SlabPool(setup.arena, setup.thread, wakers);
     this.machine = { wakers, register, pool };
     this.custody = openCustody(setup.custody, setup.thread);
-    this.host = hostOf(() => this.shell, this.machine, setup.places, outside);
+    this.host = hostOf(() => this.shell, this.machine, setup.places, {
+      post: outside.post,
+      fallen: (mailbox, crash) => this.fallen(mailbox, crash),
+    });
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
       ending: (mailbox) => void this.end(mailbox),
     });
   }
 
-  async load(): Promise<readonly Sending[]> {
-    const entries: Loaded[] = [];
-    // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
-    // been seen to give the second one the module before its exports.
-    for (const resident of this.setup.residents) entries.push(await load(resident));
-    for (const entry of entries) this.loaded.set(entry.resident.index, entry);
-    return entries.flatMap(sendingsOf);
+  load(): Promise<readonly Sending[]> {
+    const loading = this.loadAll();
+    this.loading = loading;
+    return loading;
   }
 
   connect(links: readonly Link[]): void {
     this.links = links;
   }
 
-  async open(actor: number): Promise<void> {
-    const entry = this.loaded.get(actor)!;
-    const mailbox = this.mailboxOf(entry);
-    this.mailboxes.set(actor, mailbox);
-    const { io, core } = entry.actor;
-    if (io !== undefined) {
-      const { config, dataDir } = entry.resident;
-      mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-      const { custody, setup, outside } = this;
-      const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
-      mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
-    }
-    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
-    if (!mailbox.closed) this.shell.add(mailbox);
+  open(actor: number): Promise<void> {
+    return this.inTurn(actor, async () => {
+      await this.loading;
+      await this.begin(actor);
+    });
   }
 
   drain(actor: number): boolean {
@@ -135,13 +137,15 @@ export class Residence implements ThreadControl {
     return true;
   }
 
-  async close(actor: number): Promise<void> {
-    const mailbox = this.mailboxes.get(actor);
-    if (mailbox === undefined) return;
-    this.shell.remove(mailbox);
-    this.mailboxes.delete(actor);
-    mailbox.close();
-    await mailbox.adapter?.close?.();
+  close(actor: number): Promise<void> {
+    return this.inTurn(actor, async () => {
+      const mailbox = this.mailboxes.get(actor);
+      if (mailbox === undefined) return;
+      this.shell.remove(mailbox);
+      this.mailboxes.delete(actor);
+      mailbox.close();
+      await mailbox.adapter?.close?.();
+    });
   }
 
   relieve(actor: number): number {
@@ -158,6 +162,86 @@ export class Residence implements ThreadControl {
     return new Promise((resolve) => {
       setImmediate(() => resolve(this.beat(startMs)));
     });
+  }
+
+  private async loadAll(): Promise<readonly Sending[]> {
+    const entries: Loaded[] = [];
+    // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
+    // been seen to give the second one the module before its exports.
+    for (const resident of this.setup.residents) entries.push(await load(resident));
+    for (const entry of entries) this.loaded.set(entry.resident.index, entry);
+    return entries.flatMap(sendingsOf);
+  }
+
+  private async begin(actor: number): Promise<void> {
+    const entry = this.loaded.get(actor)!;
+    const mailbox = this.mailboxOf(entry);
+    this.mailboxes.set(actor, mailbox);
+    const { io, core } = entry.actor;
+    if (io !== undefined) {
+      const { config, dataDir } = entry.resident;
+      mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+      const { custody, setup, outside } = this;
+      const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
+      mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
+    }
+    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
+    if (!mailbox.closed) this.shell.add(mailbox);
+  }
+
+  /** Runs `work` after what is being done to this actor; at once when that is nothing. */
+  private inTurn(actor: number, work: () => Promise<void>): Promise<void> {
+    const before = this.turns.get(actor);
+    const mine = before === undefined ? work() : before.then(work, work);
+    this.turns.set(actor, mine);
+    const over = (): void => {
+      if (this.turns.get(actor) === mine) this.turns.delete(actor);
+    };
+    mine.then(over, over);
+    return mine;
+  }
+
+  /** An actor has crashed. The thread and its other actors go on. */
+  private fallen(mailbox: Mailbox, crash: Crash): void {
+    const { index } = mailbox;
+    this.shell.remove(mailbox);
+    cutShort(mailbox, this.machine.pool);
+    this.shell.flush();
+    void this.inTurn(index, () => this.renew(mailbox, crash));
+  }
+
+  /** Closes what crashed and, where its supervisor has granted it, begins the next incarnation at once. */
+  private async renew(mailbox: Mailbox, crash: Crash): Promise<void> {
+    const { index, adapter } = mailbox;
+    const { register } = this.machine;
+    if (this.mailboxes.get(index) !== mailbox) return; // closed meanwhile, by its supervisor
+    const granted = register.claim(index);
+    if (granted) register.end(index, 'down');
+    this.mailboxes.delete(index);
+    this.outside.post({ kind: 'crash', crash, outcome: granted ? 'restarts' : 'waits' });
+    try {
+      const { closeMs } = this.loaded.get(index)!.resident;
+      const closing = adapter?.close?.();
+      if (closing instanceof Promise) await withDeadline(closing, closeMs, 'closing its io');
+      if (!granted) return;
+      const beginning = this.begin(index);
+      if (this.loaded.get(index)!.actor.io === undefined) await beginning;
+      else await withDeadline(beginning, BEGIN_MS, 'opening its io');
+    } catch (error) {
+      this.giveUp(crash, error);
+      return;
+    }
+    register.begin(index);
+    this.outside.post({ kind: 'restarted', actor: index });
+  }
+
+  /** What cannot be closed or opened again needs a new thread. */
+  private giveUp(before: Crash, error: unknown): void {
+    if (this.shell.stopped) return;
+    this.shell.stop();
+    const crash = { ...before, kind: 'restart', ...thrown(error) };
+    this.outside.post({ kind: 'crash', crash, outcome: 'ends' });
+    this.outside.exit();
   }
 
   private beat(startMs: number): Beat {
@@ -195,21 +279,31 @@ export class Residence implements ThreadControl {
     const { index, config } = resident;
     const { path } = this.setup.places[index]!;
     const { register } = this.machine;
+    const received = this.links.filter((l) => l.to === index);
+    const hand = new Hand(this.setup.hands, index);
+    const broken = hand.suspect() === undefined ? undefined : hand.span();
+    const poison = reconsider(hand, received);
     const lanes = new Map<number, OutLane>();
     for (const link of this.links) {
       if (link.from !== index) continue;
       const lane = this.laneOf(link);
-      lane.resume();
+      lane.resume(broken);
       lanes.set(link.to, { lane, onFull: link.onFull, answersOnly: link.answersOnly });
     }
-    const inputs = this.links.filter((l) => l.to === index).map((l) => this.laneOf(l));
+    const inputs = received.map((l) => this.laneOf(l));
     for (const lane of inputs) {
       lane.recover();
       if (lane.index === index) lane.twin = lanes.get(index)?.lane;
     }
     const routes = new Routes(this.setup.places, path, register, lanes);
     const incarnation = register.incarnation(index);
-    const who = { index, path, incarnation, routes, inputs, metrics };
-    return new Mailbox(this.host, who, actor, actor.core.init(config));
+    const who = { index, path, incarnation, routes, inputs, metrics, hand };
+    const mailbox = new Mailbox(this.host, who, actor, actor.core.init(config));
+    if (poison !== undefined) {
+      mailbox.out.readTrace(poison.header, 0);
+      const kind = compile(actor.self.declaration).kinds[poison.kind] ?? '';
+      this.host.dead(mailbox, 'poison', `#${poison.from}`, kind);
+    }
+    return mailbox;
   }
 }

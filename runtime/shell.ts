@@ -123,8 +123,13 @@ export class Shell {
     try {
       this.drain();
     } catch (error) {
-      if (this.inHand === undefined) throw error;
-      this.onCrash(this.inHand, error);
+      const fallen = this.inHand;
+      if (fallen === undefined) throw error;
+      this.inHand = undefined;
+      this.onCrash(fallen, error);
+      this.running = false;
+      this.soon(); // the other actors of the thread go on
+      return;
     }
     this.running = false;
   };
@@ -171,7 +176,8 @@ export class Shell {
     if (this.machine.pool.unsettled) this.machine.pool.settle();
   }
 
-  private flush(): void {
+  /** Makes everything visible and wakes whoever sleeps. */
+  flush(): void {
     const { dirty } = this;
     for (let k = 0; k < dirty.length; k++) {
       const lane = dirty[k]!;

@@ -82,7 +82,7 @@ export const shutDown = async (
     const thread = population.thread(member);
     const inside = thread === undefined ? [] : population.residents(thread.index);
     if (thread === undefined || inside.some((m) => m.state !== 'stopped')) continue;
-    if (!(await thread.terminate(true))) stuck.push(member.place.path);
+    if (!(await thread.terminate('asked'))) stuck.push(member.place.path);
   }
   on.report({ kind: 'phase', phase: 'stopped' });
   return { order, late, stuck, elapsedMs: performance.now() - beganMs };

@@ -3,6 +3,7 @@
  * validated; everything here is plain data that structured clone can carry to a thread.
  */
 import type { Backoff } from '#supervisors/backoff.ts';
+import type { AutoShutdown } from '#supervisors/tree.ts';
 import type { NodeSettings } from './actor.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
@@ -29,7 +30,7 @@ export type ActorSpec = {
   readonly shutdownMs: number | 'brutal_kill';
   /** Messages that may wait, over all senders together, 1..65,536. */
   readonly mailbox: { readonly depth: number; readonly onFull: OnFull };
-  /** When it ends normally, its supervisor shuts down (OTP's any_significant). */
+  /** Its end counts for the auto-shutdown of its supervisor. A permanent one always comes back and never counts. */
   readonly significant?: boolean;
 };
 
@@ -41,6 +42,11 @@ export type SupervisorSpec = {
   readonly name: string;
   readonly strategy: Strategy;
   readonly intensity: Intensity;
+  /** transient (default): started again when it gave up, not when it shut down. */
+  readonly restart?: RestartType;
+  readonly significant?: boolean;
+  /** When it shuts down because its significant children have ended (default any_significant). */
+  readonly autoShutdown?: AutoShutdown;
   /** How long restarts wait (default: supervisors/backoff.ts). */
   readonly backoff?: Backoff;
   readonly children: readonly ChildSpec[];
@@ -70,6 +76,12 @@ export type SystemSpec = {
   readonly silentMs?: number;
   /** Old-generation heap of one thread; above it the thread is ended (ERR_WORKER_OUT_OF_MEMORY) and restarted. */
   readonly memoryMb?: number;
+  /** Memory of ArrayBuffers of one thread, outside its heap; above it the thread is ended and restarted. */
+  readonly offHeapMb?: number;
+  /** Threads kept ready, with every module loaded, to take the place of a dead one (default 0). */
+  readonly spares?: number;
+  /** Folder for compiled code of the threads, 0700: later threads start in a third of the time. */
+  readonly codeCache?: string;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
   /** Serve the control socket in dataDir (default true). */

@@ -2,7 +2,8 @@
  * Carries out what the supervisors decide. Exits come in one at a time; restarts wait for their back-off without holding
  * up others; below one child of the root everything starts one after the other, in start order.
  */
-import { decide, type History, NO_HISTORY, type Plan, type Settings } from '#supervisors/decide.ts';
+import { decide, type History, NO_HISTORY, type Plan } from '#supervisors/decide.ts';
+import { comesBackAlone, forgetsAtMs, isAlone } from '#supervisors/grant.ts';
 import type { Reason } from '#supervisors/strategy.ts';
 import type { Supervisor } from '#supervisors/tree.ts';
 import { joinPath } from './directory.ts';
@@ -14,8 +15,12 @@ import type { SupervisorSpec } from './spec.ts';
 export const supervisorOf = (spec: SupervisorSpec, path = ''): Supervisor => ({
   kind: 'supervisor',
   path,
+  restart: spec.restart ?? 'transient',
+  significant: spec.significant ?? false,
   strategy: spec.strategy,
+  autoShutdown: spec.autoShutdown ?? 'any_significant',
   intensity: spec.intensity,
+  ...(spec.backoff === undefined ? {} : { backoff: spec.backoff }),
   children: spec.children.map((child) => {
     const own = joinPath(path, child.name);
     if (child.kind === 'supervisor') return supervisorOf(child, own);
@@ -28,6 +33,8 @@ type Death = {
   readonly members: readonly Member[];
   readonly reason: Reason;
   readonly atMs: number;
+  /** Its thread restarts the one that died by itself, as granted. */
+  readonly returns: boolean;
 };
 
 export type SupervisionListener = {
@@ -45,7 +52,7 @@ export class Supervision {
   private readonly strategy: SupervisorSpec['strategy'];
   private readonly tree: Supervisor;
   private readonly population: Population;
-  private readonly settings: Settings;
+  private readonly seed: number;
   private readonly on: SupervisionListener;
   private readonly byPath: ReadonlyMap<string, Member>;
   private readonly deaths: Death[] = [];
@@ -58,6 +65,7 @@ export class Supervision {
   private working = false;
   private work: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
+  private granting: NodeJS.Timeout | undefined;
   /** The first start of the whole system, while it is under way. */
   private starting: { done: () => void; fail: (error: Error) => void } | undefined;
 
@@ -65,7 +73,7 @@ export class Supervision {
     this.strategy = root.strategy;
     this.tree = supervisorOf(root);
     this.population = population;
-    this.settings = root.backoff === undefined ? { seed } : { seed, backoff: root.backoff };
+    this.seed = seed;
     this.on = on;
     this.byPath = new Map(population.members.map((m) => [m.place.path, m]));
   }
@@ -87,14 +95,32 @@ export class Supervision {
       m.state = 'failed';
       this.population.end(m, false);
     }
-    this.deaths.push({ members: fresh, reason, atMs: Date.now() });
+    this.deaths.push({ members: fresh, reason, atMs: Date.now(), returns: false });
     this.wake();
+  }
+
+  /** It has crashed, and its thread restarts it by itself, as granted. */
+  returns(member: Member): void {
+    if (!isAlive(member)) return; // it is being stopped
+    this.population.rouse();
+    const members = [member];
+    this.deaths.push({ members, reason: 'crash', atMs: Date.now(), returns: true });
+    this.wake();
+  }
+
+  /** The incarnation that its thread began serves. */
+  returned(member: Member): void {
+    if (member.state !== 'running') return;
+    this.population.rouse();
+    this.started(member, true);
   }
 
   /** No more decisions, no more starts; resolves when what was under way has ended. */
   async halt(): Promise<void> {
     this.halted = true;
     clearTimeout(this.timer);
+    clearTimeout(this.granting);
+    for (const m of this.population.members) this.population.grant(m, false);
     await this.work;
     await Promise.allSettled(this.busy.values());
   }
@@ -118,32 +144,68 @@ export class Supervision {
     while (this.deaths.length > 0 && !this.halted) await this.judge(this.deaths.shift()!);
     if (this.halted) return;
     this.startDue();
-    if (this.wanted.size === 0 && this.busy.size === 0) {
-      this.starting?.done();
+    if (this.starting !== undefined && this.wanted.size === 0 && this.busy.size === 0) {
+      this.starting.done();
       this.starting = undefined;
+      this.population.fillSpares();
     }
+    this.grantAll();
     clearTimeout(this.timer);
     const nextMs = Math.min(...this.wanted.values());
     if (nextMs === Number.POSITIVE_INFINITY) return;
     this.timer = setTimeout(() => this.wake(), Math.max(1, nextMs - performance.now()));
   }
 
-  private async judge({ members, reason, atMs }: Death): Promise<void> {
+  private async judge({ members: dead, reason, atMs, returns }: Death): Promise<void> {
+    // Some may have been stopped since, by the plan of an earlier death.
+    const members = dead.filter((m) => m.state === 'failed' || (returns && isAlive(m)));
+    if (members.length === 0) return;
     const exit = { paths: members.map((m) => m.place.path), reason, atMs };
-    const plan = decide(this.tree, this.history, exit, this.settings);
+    const plan = decide(this.tree, this.history, exit, { seed: this.seed });
     this.history = plan.history;
+    const first = members[0]!;
+    if (returns && isAlone(plan, first.place.path)) return;
+    if (returns && first.state === 'running') {
+      // The history has changed since the grant: what its thread has begun comes to an end again.
+      await this.end(first);
+      first.state = 'failed';
+    }
     await this.carryOut(plan, reason);
+  }
+
+  /** Stops it where it lives; a thread that does not let go of it in its time is ended. */
+  private async end(m: Member): Promise<void> {
+    const thread = this.population.thread(m);
+    const inTime = await this.population.stop(m);
+    m.state = 'stopped';
+    this.population.end(m, false);
+    if (inTime || thread === undefined || !thread.alive()) return;
+    if (!(await thread.terminate('killed', `${m.place.path} did not stop in its time`)))
+      this.on.stuck(m);
+  }
+
+  /** Says beforehand which actors their threads may restart by themselves. */
+  private grantAll(): void {
+    if (this.halted || this.starting !== undefined) return;
+    clearTimeout(this.granting);
+    const nowMs = Date.now();
+    const settings = { seed: this.seed };
+    for (const m of this.population.members) {
+      const { path } = m.place;
+      const may =
+        m.state === 'running' && comesBackAlone(this.tree, this.history, path, nowMs, settings);
+      this.population.grant(m, may);
+    }
+    const againMs = forgetsAtMs(this.tree, this.history, nowMs, settings);
+    if (againMs === undefined) return;
+    this.granting = setTimeout(() => this.grantAll(), againMs - nowMs).unref();
   }
 
   private async carryOut(plan: Plan, reason: Reason): Promise<void> {
     const find = (paths: readonly string[]): Member[] => paths.map((p) => this.byPath.get(p)!);
     for (const path of plan.escalated) this.on.report({ kind: 'escalated', path });
     const stopped = find(plan.stop).filter((m) => m.state === 'running');
-    for (const m of stopped) {
-      await this.population.stop(m);
-      m.state = 'stopped';
-      this.population.end(m, false);
-    }
+    for (const m of stopped) await this.end(m);
     const gone = find(plan.gone);
     for (const m of gone) {
       this.wanted.delete(m);
@@ -165,7 +227,7 @@ export class Supervision {
       if (thread === undefined || !thread.alive()) continue;
       const inside = this.population.residents(thread.index);
       if (inside.some(isAlive)) continue;
-      if (!(await thread.terminate(true))) this.on.stuck(inside[0]!);
+      if (!(await thread.terminate('asked'))) this.on.stuck(inside[0]!);
     }
   }
 
@@ -200,6 +262,11 @@ export class Supervision {
       await this.failed(m, error as Error);
       return;
     }
+    this.started(m, again);
+    if (again) this.population.fillSpares();
+  }
+
+  private started(m: Member, again: boolean): void {
     const { path } = m.place;
     this.on.report({ kind: 'started', path, incarnation: this.population.incarnation(m) });
     if (again) this.on.report({ kind: 'restarted', path, restarts: ++m.restarts });
@@ -218,6 +285,6 @@ export class Supervision {
       this.population.residents(index).filter((r) => r === m || r.state === 'running'),
       'crash',
     );
-    if (thread !== undefined && !(await thread.terminate(true))) this.on.stuck(m);
+    if (thread !== undefined && !(await thread.terminate('asked'))) this.on.stuck(m);
   }
 }

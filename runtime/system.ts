@@ -17,8 +17,8 @@ import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SystemSpec } from './spec.ts';
 import { Supervision } from './supervision.ts';
-import type { ThreadEvent } from './thread.ts';
-import type { Thread, ThreadExit } from './threads.ts';
+import type { Crash, CrashOutcome, ThreadEvent } from './thread.ts';
+import type { End, Thread, ThreadExit } from './threads.ts';
 import { SILENT_MS, type Watchdog, watchOver } from './watchdog.ts';
 
 /** Why a system stopped, and how. failed: its root supervisor gave up. */
@@ -106,6 +106,7 @@ class Running {
     this.population = new Population(spec, main, {
       event: (event) => this.onThread(event),
       exit: (thread, exit) => this.onExit(thread, exit),
+      broken: (error) => this.warn(`no spare threads any more: ${error.message}`),
     });
     this.supervision = new Supervision(spec.root, this.population, spec.seed ?? 1, {
       report: (event) => this.report(event),
@@ -113,8 +114,9 @@ class Running {
       stuck: (member) => this.stuck(member.place.thread),
       end: (outcome) => void this.stop(outcome),
     });
-    this.watchdog = watchOver(this.population, spec.silentMs ?? SILENT_MS, {
-      silent: (thread) => void this.terminate(thread),
+    const limits = { silentMs: spec.silentMs ?? SILENT_MS, offHeapMb: spec.offHeapMb };
+    this.watchdog = watchOver(this.population, limits, {
+      faulty: (thread, text) => void this.terminate(thread, 'faulty', text),
       circle: (members, discarded) => {
         const paths = members.map((m) => m.place.path);
         this.report({ kind: 'deadlock', paths, discarded });
@@ -125,8 +127,7 @@ class Running {
   async start(): Promise<void> {
     await this.population.load();
     for (const missing of this.population.unresolved) {
-      const text = `address finds nobody: ${missing}`;
-      this.report({ kind: 'log', path: '', level: 'warn', text, fields: {}, atMs: unixMs() });
+      this.warn(`address finds nobody: ${missing}`);
     }
     const { controlSocket = true, node } = this.spec;
     if (controlSocket) this.control = await serveControl(node.dataDir, this.system());
@@ -136,7 +137,7 @@ class Running {
   /** The start has failed: ends what there is. */
   async abandon(): Promise<void> {
     await this.supervision.halt();
-    await Promise.all(this.population.threads().map((t) => this.terminate(t, true)));
+    await Promise.all(this.population.threads().map((t) => this.terminate(t, 'asked')));
     await this.release();
     this.events.complete();
   }
@@ -165,7 +166,8 @@ class Running {
   private metrics(): MetricsSnapshot {
     const actors = this.population.members.map((m) => numbersOf(this.population, m));
     const threads = [...this.watchdog.beats()].map(([thread, beat]) => ({ thread, ...beat }));
-    return { actors, threads, deadLetters: this.deadLetters() };
+    const sparesReady = this.population.sparesReady();
+    return { actors, threads, deadLetters: this.deadLetters(), sparesReady };
   }
 
   private deadLetters(): DeadLetters {
@@ -195,11 +197,16 @@ class Running {
     this.events.next(event);
   }
 
+  private warn(text: string): void {
+    this.report({ kind: 'log', path: '', level: 'warn', text, fields: {}, atMs: unixMs() });
+  }
+
   private onThread(event: ThreadEvent): void {
     switch (event.kind) {
       case 'crash':
-        this.reported.add(this.population.members[event.crash.actor]!.place.thread);
-        return this.report({ kind: 'crash', crash: event.crash, atMs: unixMs() });
+        return this.onCrash(event.crash, event.outcome);
+      case 'restarted':
+        return this.supervision.returned(this.population.members[event.actor]!);
       case 'ended': {
         const member = this.population.members[event.actor]!;
         const drained = this.draining.get(member);
@@ -227,14 +234,31 @@ class Running {
     this.report({ kind: 'signal', path, event, atMs });
   }
 
+  private onCrash(crash: Crash, outcome: CrashOutcome): void {
+    const member = this.population.members[crash.actor]!;
+    this.report({ kind: 'crash', crash, atMs: unixMs() });
+    this.watchdog.sweep();
+    switch (outcome) {
+      case 'restarts':
+        return this.supervision.returns(member);
+      case 'waits':
+        return this.supervision.died([member], 'crash');
+      case 'ends': // its exit follows
+        this.reported.add(member.place.thread);
+        return;
+      default:
+        return unreachable(outcome);
+    }
+  }
+
   private onExit(thread: Thread, exit: ThreadExit): void {
-    this.population.bury(thread.index);
+    this.population.bury(thread.index, exit.why);
     this.watchdog.sweep();
     const inside = this.population
       .residents(thread.index)
       .filter((m) => m.state === 'running' || m.state === 'starting');
     const known = this.reported.delete(thread.index);
-    if (exit.expected || inside.length === 0) return;
+    if (exit.why === 'asked' || inside.length === 0) return;
     if (!known) {
       const { index: actor, path } = inside[0]!.place;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
@@ -258,15 +282,15 @@ class Running {
     this.report({ kind: 'stuck', thread, paths });
   }
 
-  private async terminate(thread: Thread, expected = false): Promise<void> {
-    if (!(await thread.terminate(expected))) this.stuck(thread.index);
+  private async terminate(thread: Thread, why: End, text = ''): Promise<void> {
+    if (!(await thread.terminate(why, text))) this.stuck(thread.index);
   }
 
   private async kill(path: string): Promise<void> {
     const member = this.population.members.find((m) => m.place.path === path);
     if (member === undefined) throw new RangeError(`no actor ${path}`);
     const thread = this.population.thread(member);
-    if (thread !== undefined) await this.terminate(thread);
+    if (thread !== undefined) await this.terminate(thread, 'killed');
   }
 
   private stop(reason: Stopped['reason']): Promise<Stopped> {
@@ -296,5 +320,6 @@ class Running {
     this.watchdog.stop();
     await this.control?.close();
     await this.pool.close();
+    await this.population.closeSpares();
   }
 }

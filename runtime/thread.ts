@@ -29,6 +29,8 @@ export type Resident = {
   readonly config: unknown;
   readonly metrics: SharedArrayBuffer;
   readonly dataDir: string;
+  /** How long its io may take to close after a crash, before the whole thread is given up. */
+  readonly closeMs: number;
 };
 
 /** All that a thread is given at its birth. */
@@ -36,9 +38,9 @@ export type ThreadSetup = {
   readonly thread: number;
   readonly cores: number;
   readonly spinUs: number;
-  readonly memoryMb: number | undefined;
   readonly wakers: SharedArrayBuffer;
   readonly register: SharedArrayBuffer;
+  readonly hands: SharedArrayBuffer;
   readonly custody: SharedArrayBuffer;
   readonly arena: SlabArena;
   readonly places: readonly Place[];
@@ -98,7 +100,9 @@ export type DeadReason =
   | 'dropped-new'
   | 'stale-reply'
   | 'expired'
-  | 'undecodable';
+  | 'undecodable'
+  /** Two incarnations in a row died of it. */
+  | 'poison';
 
 export type DeadLetter = {
   readonly atMs: number;
@@ -123,9 +127,17 @@ export type Crash = {
   readonly trace: string;
 };
 
+/**
+ * What follows from a crash on its thread. restarts: the next incarnation begins at once, as its supervisor has granted;
+ * waits: the actor is closed and the supervisor decides; ends: the whole thread ends.
+ */
+export type CrashOutcome = 'restarts' | 'waits' | 'ends';
+
 /** What a thread tells the main thread; in order, and delivered even when the thread ends right after. */
 export type ThreadEvent =
-  | ({ readonly kind: 'crash' } & { readonly crash: Crash })
+  | { readonly kind: 'crash'; readonly crash: Crash; readonly outcome: CrashOutcome }
+  /** The incarnation that the thread began by itself serves. */
+  | { readonly kind: 'restarted'; readonly actor: number }
   | {
       readonly kind: 'ended';
       readonly actor: number;

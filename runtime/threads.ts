@@ -1,5 +1,5 @@
 /** Actor threads as the main thread sees them: born, asked with deadlines, terminated in custody. */
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { expose, type Remote, wrap } from 'comlink';
 import { inNative, resetCustody, seize } from '#native/custody.ts';
 import { endpoint } from './endpoint.ts';
@@ -10,12 +10,18 @@ import type { MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thr
 const NATIVE_WAIT_MS = 1000;
 const LOAD_DEADLINE_MS = 60_000;
 
+/**
+ * Why a thread is terminated. asked: nobody lives on it any more; killed: from outside, through no fault of its own; faulty: it
+ * has gone too far (silence, memory), which is a crash of what it has in hand.
+ */
+export type End = 'asked' | 'killed' | 'faulty';
+
 export type ThreadExit = {
-  /** What Node said: an error that nobody caught, ERR_WORKER_OUT_OF_MEMORY, or nothing. */
+  /** What Node said: an error that nobody caught, ERR_WORKER_OUT_OF_MEMORY; or why it was terminated; or ''. */
   readonly error: string;
   readonly stack: string;
-  /** We terminated it. */
-  readonly expected: boolean;
+  /** own: the thread ended by itself. */
+  readonly why: End | 'own';
 };
 
 export type Thread = {
@@ -23,7 +29,7 @@ export type Thread = {
   readonly control: Remote<ThreadControl>;
   readonly alive: () => boolean;
   /** False when a native call does not let go of the thread: it lives on, and only the process can end it. */
-  terminate(expected: boolean): Promise<boolean>;
+  terminate(why: End, text?: string): Promise<boolean>;
   native(): boolean;
 };
 
@@ -32,22 +38,46 @@ export type ThreadListener = {
   readonly exit: (thread: Thread, exit: ThreadExit) => void;
 };
 
-export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadListener): Thread => {
+/** A thread that has been started and not yet been told who lives on it. */
+export type Blank = {
+  readonly worker: Worker;
+  readonly control: MessagePort;
+  readonly calls: MessagePort;
+};
+
+export type Boot = {
+  readonly name: string;
+  /** Modules to import before anything else; it says 'ready' when it has. */
+  readonly preload: readonly string[];
+  readonly memoryMb: number | undefined;
+  readonly codeCache: string | undefined;
+};
+
+export const bootThread = ({ name, preload, memoryMb, codeCache }: Boot): Blank => {
   const control = new MessageChannel();
   const calls = new MessageChannel();
-  resetCustody(setup.custody, setup.thread);
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
-    name: setup.places.find((p) => p.thread === setup.thread)?.path ?? 'actors',
-    workerData: { setup, control: control.port1, main: calls.port1 },
+    name,
+    workerData: { control: control.port1, main: calls.port1, preload },
     transferList: [control.port1, calls.port1],
-    ...(setup.memoryMb === undefined
-      ? {}
-      : { resourceLimits: { maxOldGenerationSizeMb: setup.memoryMb } }),
+    ...(memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: memoryMb } }),
+    ...(codeCache === undefined ? {} : { env: { NODE_COMPILE_CACHE: codeCache, ...process.env } }),
   });
-  expose(main, endpoint(calls.port2));
-  const remote = wrap<ThreadControl>(endpoint(control.port2));
+  return { worker, control: control.port2, calls: calls.port2 };
+};
+
+/** Tells a blank thread who it is. */
+export const spawnThread = (
+  { worker, control, calls }: Blank,
+  setup: ThreadSetup,
+  main: MainControl,
+  on: ThreadListener,
+): Thread => {
+  resetCustody(setup.custody, setup.thread);
+  expose(main, endpoint(calls));
+  const remote = wrap<ThreadControl>(endpoint(control));
   let alive = true;
-  let expected = false;
+  let why: ThreadExit['why'] = 'own';
   let failure = { error: '', stack: '' };
   let ended: () => void = () => {};
   const gone = new Promise<void>((resolve) => {
@@ -58,9 +88,10 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
     control: remote,
     alive: () => alive,
     native: () => inNative(setup.custody, setup.thread),
-    terminate: async (wanted) => {
+    terminate: async (wanted, text = '') => {
       if (!alive) return true;
-      expected ||= wanted;
+      if (why === 'own' || wanted === 'asked') why = wanted;
+      if (text !== '') failure = { error: text, stack: '' };
       if (await seize(setup.custody, setup.thread, NATIVE_WAIT_MS)) {
         await worker.terminate();
         await gone;
@@ -79,11 +110,12 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
   });
   worker.on('exit', () => {
     alive = false;
-    control.port2.close();
-    calls.port2.close();
+    control.close();
+    calls.close();
     ended();
-    on.exit(thread, { ...failure, expected });
+    on.exit(thread, { ...failure, why });
   });
+  worker.postMessage(setup);
   return thread;
 };
 

@@ -1,6 +1,6 @@
 /**
- * Looks after the threads once a second: a thread that has been silent for ten seconds outside native code is treated as
- * crashed, actors that wait for each other in a circle are relieved, and after a death the slabs are swept.
+ * Looks after the threads once a second: a thread that has been silent for ten seconds outside native code, or holds more
+ * memory outside its heap than it may, is treated as crashed, actors that wait for each other in a circle are relieved, and after a death the slabs are swept.
  */
 import type { Member, Population } from './population.ts';
 import { withDeadline } from './port.ts';
@@ -33,11 +33,38 @@ export const circleIn = (waits: ReadonlyMap<number, number>): readonly number[] 
   return [];
 };
 
+/** Breaks a circle of actors that have waited for each other for too long. */
+const relieve = async (
+  population: Population,
+  beats: Map<number, Beat>,
+  told: (members: readonly Member[], discarded: number) => void,
+): Promise<void> => {
+  const waits = new Map<number, number>();
+  for (const beat of beats.values()) {
+    for (const s of beat.suspended) if (s.on >= 0 && s.forMs > CIRCLE_MS) waits.set(s.actor, s.on);
+  }
+  const circle = circleIn(waits).map((index) => population.members[index]!);
+  const first = circle[0];
+  const thread = first === undefined ? undefined : population.thread(first);
+  if (first === undefined || !thread?.alive()) return;
+  beats.delete(thread.index);
+  const discarded = thread.control.relieve(first.place.index);
+  told(circle, await withDeadline(discarded, BEAT_MS, 'relieve'));
+};
+
+export type Limits = {
+  readonly silentMs: number;
+  /** Undefined: no limit. */
+  readonly offHeapMb: number | undefined;
+};
+const MIB = 2 ** 20;
+
 export const watchOver = (
   population: Population,
-  silentMs: number,
+  { silentMs, offHeapMb }: Limits,
   on: {
-    readonly silent: (thread: Thread) => void;
+    /** It is to be terminated as crashed. */
+    readonly faulty: (thread: Thread, text: string) => void;
     readonly circle: (members: readonly Member[], discarded: number) => void;
   },
 ): Watchdog => {
@@ -47,12 +74,19 @@ export const watchOver = (
   const asking = new Set<Thread>();
   let sweeping = false;
 
+  const weigh = (thread: Thread, { arrayBufferBytes }: Beat): void => {
+    if (offHeapMb === undefined || arrayBufferBytes <= offHeapMb * MIB || !thread.alive()) return;
+    const holds = Math.round(arrayBufferBytes / MIB);
+    on.faulty(thread, `holds ${holds} MiB outside its heap, above its limit of ${offHeapMb}`);
+  };
   const ask = async (thread: Thread): Promise<void> => {
     if (!unheard.has(thread)) unheard.set(thread, 0);
     asking.add(thread);
     try {
-      beats.set(thread.index, await withDeadline(thread.control.ping(), silentMs, 'ping'));
+      const beat = await withDeadline(thread.control.ping(), silentMs, 'ping');
+      beats.set(thread.index, beat);
       unheard.set(thread, 0);
+      weigh(thread, beat);
     } catch {
       // Silence is judged below, by the time since the last beat.
     }
@@ -66,22 +100,8 @@ export const watchOver = (
     else if (ticks * BEAT_MS <= silentMs) unheard.set(thread, ticks);
     else {
       unheard.delete(thread);
-      on.silent(thread);
+      on.faulty(thread, `silent for ${Math.round(silentMs / 1000)} s: an endless loop`);
     }
-  };
-  const relieve = async (): Promise<void> => {
-    const waits = new Map<number, number>();
-    for (const beat of beats.values()) {
-      for (const s of beat.suspended)
-        if (s.on >= 0 && s.forMs > CIRCLE_MS) waits.set(s.actor, s.on);
-    }
-    const circle = circleIn(waits).map((index) => population.members[index]!);
-    const first = circle[0];
-    const thread = first === undefined ? undefined : population.thread(first);
-    if (first === undefined || !thread?.alive()) return;
-    beats.delete(thread.index);
-    const discarded = thread.control.relieve(first.place.index);
-    on.circle(circle, await withDeadline(discarded, BEAT_MS, 'relieve'));
   };
   const tick = (): void => {
     const threads = population.threads().filter((t) => t.alive());
@@ -90,7 +110,7 @@ export const watchOver = (
       judge(thread);
       if (thread.alive() && !asking.has(thread)) void ask(thread);
     }
-    void relieve().catch(() => {}); // the thread ended meanwhile; the next beat tells
+    void relieve(population, beats, on.circle).catch(() => {}); // the thread ended meanwhile; the next beat tells
     if (sweeping) sweeping = population.sweepSlabs() > 0;
   };
   const timer = setInterval(tick, BEAT_MS);

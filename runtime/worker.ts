@@ -1,4 +1,7 @@
-/** Entry of an actor thread: binds the residence to the ports that the main thread gave. */
+/**
+ * Entry of an actor thread: imports what it is told to, waits until it is told who lives on it, and binds the residence to
+ * the ports that the main thread gave.
+ */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { endpoint } from './endpoint.ts';
@@ -6,16 +9,23 @@ import { Residence } from './residence.ts';
 import type { MainControl, ThreadSetup } from './thread.ts';
 
 type Data = {
-  readonly setup: ThreadSetup;
   /** Calls from the main thread, and calls to it. A listening port keeps this thread alive: a parked shell does not. */
   readonly control: MessagePort;
   readonly main: MessagePort;
+  /** Modules of a spare, which does not know yet whom it will house. */
+  readonly preload: readonly string[];
 };
-const { setup, control, main } = workerData as Data;
+const { control, main, preload } = workerData as Data;
 
-const thread = new Residence(setup, {
-  main: wrap<MainControl>(endpoint(main)),
-  post: (event) => parentPort!.postMessage(event),
-  exit: () => process.exit(1),
+// One after the other, as a residence does (residence.ts).
+for (const module of preload) await import(module);
+if (preload.length > 0) parentPort!.postMessage('ready');
+
+parentPort!.once('message', (setup: ThreadSetup) => {
+  const thread = new Residence(setup, {
+    main: wrap<MainControl>(endpoint(main)),
+    post: (event) => parentPort!.postMessage(event),
+    exit: () => process.exit(1),
+  });
+  expose(thread, endpoint(control));
 });
-expose(thread, endpoint(control));

@@ -22,6 +22,13 @@ const unit = (seed: number, turn: number): number => {
   return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
 };
 
+/** A seed for one path, so that those that fell together do not come back together. */
+export const seedOf = (seed: number, path: string): number => {
+  let mixed = seed | 0;
+  for (let k = 0; k < path.length; k++) mixed = (Math.imul(mixed, 31) + path.charCodeAt(k)) | 0;
+  return mixed;
+};
+
 /** Delay of the restart number `count` in a row (1 = the first), in milliseconds. */
 export const delayMs = (count: number, seed: number, backoff: Backoff = BACKOFF): number => {
   if (count <= 1) return 0;

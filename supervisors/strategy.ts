@@ -23,9 +23,6 @@ export const comesBack = (restart: Restart, reason: Reason): boolean => {
   }
 };
 
-export const restartOf = (child: Child): Restart =>
-  child.kind === 'actor' ? child.restart : 'permanent';
-
 /** Children that are stopped and started anew when those of `dead` that come back do, in start order. */
 export const affected = (supervisor: Supervisor, back: readonly Child[]): readonly Child[] => {
   const { children, strategy } = supervisor;
@@ -38,5 +35,27 @@ export const affected = (supervisor: Supervisor, back: readonly Child[]): readon
       return children.slice(children.findIndex((c) => back.includes(c)));
     default:
       return unreachable(strategy);
+  }
+};
+
+/**
+ * Does the supervisor shut down because these children have ended by themselves? `ended`: every child of it that is away
+ * by now, these included.
+ */
+export const shutsDown = (
+  supervisor: Supervisor,
+  left: readonly Child[],
+  ended: readonly string[],
+): boolean => {
+  if (!left.some((c) => c.significant)) return false;
+  switch (supervisor.autoShutdown) {
+    case 'never':
+      return false;
+    case 'any_significant':
+      return true;
+    case 'all_significant':
+      return supervisor.children.every((c) => !c.significant || ended.includes(c.path));
+    default:
+      return unreachable(supervisor.autoShutdown);
   }
 };

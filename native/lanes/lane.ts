@@ -68,8 +68,20 @@ export const laneView = (memory: SharedArrayBuffer) => {
     written: () => Atomics.load(control, WRITTEN),
     /** Messages published and not yet passed (answers not counted). */
     depth: () => Math.max(0, (Atomics.load(control, SENT) - Atomics.load(control, TAKEN)) | 0),
+    /**
+     * The next reader begins with this record again. Between two readers only; false when its room has been given back,
+     * so that it may be gone.
+     */
+    rewind: (position: number): boolean => {
+      if (((position - Atomics.load(control, HEAD)) | 0) < 0) return false;
+      Atomics.store(control, CURSOR, position);
+      return true;
+    },
   };
 };
+
+/** What the records of one step have in common. */
+export type StepSpan = { readonly span0: number; readonly span1: number };
 
 export class Lane {
   readonly i32: Int32Array;
@@ -149,10 +161,12 @@ export class Lane {
   /**
    * A new producer publishes what its predecessor had written whole, and goes on counting where that stopped. The
    * predecessor's count may run ahead of it, so the records are asked, which nobody else can overwrite.
+   * `broken`: the span of a step that will be made once more; what it wrote is taken back.
    */
-  resume(): void {
+  resume(broken?: StepSpan): void {
     const written = Atomics.load(this.control, WRITTEN);
     if (((written - this.tail) | 0) > 0) this.tail = written;
+    if (broken !== undefined) this.retract(broken.span0, broken.span1);
     const taken = Atomics.load(this.control, TAKEN);
     this.sequence = this.lastSequence(Atomics.load(this.control, HEAD), this.tail, taken);
     this.publish();
@@ -225,6 +239,30 @@ export class Lane {
   publish(): void {
     Atomics.store(this.control, SENT, this.sequence);
     Atomics.store(this.control, TAIL, this.tail);
+  }
+
+  /**
+   * Takes back what the step of this span has committed, the last one before a crash: nobody has seen it. Slabs named by those
+   * records stay counted until a sweep.
+   */
+  retract(span0: number, span1: number): void {
+    let sequence = Atomics.load(this.control, SENT);
+    for (let at = Atomics.load(this.control, TAIL); at !== this.tail; ) {
+      const offset = at & this.mask;
+      const words = this.i32[offset]!;
+      if (words === WRAP) {
+        at = (at + this.capacity - offset) | 0;
+        continue;
+      }
+      if (this.i32[offset + 12] === span0 && this.i32[offset + 13] === span1) {
+        this.tail = at;
+        this.sequence = sequence;
+        this.control[WRITTEN] = at;
+        return;
+      }
+      sequence = this.i32[offset + 2]!;
+      at = (at + words) | 0;
+    }
   }
 
   /** Asks to be woken when half is free; true if there is room already. */

@@ -1,6 +1,6 @@
 /**
  * The register of lives: for every actor its state and incarnation, in shared memory. The supervisor writes it, every thread
- * reads it. It is how a termination reaches those who watch: not as a message that could be lost or stand behind
+ * reads it; a thread writes only of an actor of its own whose restart it has been granted beforehand. It is how a termination reaches those who watch: not as a message that could be lost or stand behind
  * others, but as a level that everybody sees at the next pass, ahead of all data.
  */
 const EPOCH = 0;
@@ -19,18 +19,25 @@ export type Register = {
   end(actor: number, life: 'down' | 'gone'): void;
   /** The next incarnation serves. */
   begin(actor: number): void;
+  /** Its supervisor says beforehand that its thread may restart it once by itself, or takes that back. */
+  grant(actor: number, may: boolean): void;
+  /** Uses the grant; false when there is none. */
+  claim(actor: number): boolean;
 };
 
-export const registerBytes = (actors: number): number => (FIRST + 2 * actors) * 4;
+/** Words of an actor: incarnation, life, grant. */
+const WORDS = 3;
+export const registerBytes = (actors: number): number => (FIRST + WORDS * actors) * 4;
 
 export const openRegister = (memory: SharedArrayBuffer): Register => {
   const words = new Int32Array(memory);
-  const place = (actor: number): number => FIRST + 2 * actor;
+  const place = (actor: number): number => FIRST + WORDS * actor;
   return {
     epoch: () => Atomics.load(words, EPOCH),
     incarnation: (actor) => Atomics.load(words, place(actor)),
     life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)]!,
     end: (actor, life) => {
+      Atomics.store(words, place(actor) + 2, 0);
       const was = Atomics.exchange(words, place(actor) + 1, LIVES.indexOf(life));
       if (was === LIVES.indexOf('up')) Atomics.add(words, place(actor), 1);
       Atomics.add(words, EPOCH, 1);
@@ -39,5 +46,9 @@ export const openRegister = (memory: SharedArrayBuffer): Register => {
       Atomics.store(words, place(actor) + 1, LIVES.indexOf('up'));
       Atomics.add(words, EPOCH, 1);
     },
+    grant: (actor, may) => {
+      Atomics.store(words, place(actor) + 2, may ? 1 : 0);
+    },
+    claim: (actor) => Atomics.compareExchange(words, place(actor) + 2, 1, 0) === 1,
   };
 };

@@ -16,6 +16,16 @@ export type Streams = {
   readonly err: { write(text: string): unknown };
 };
 
+/** Problems as `-o json` shows them. */
+export const problemsJson = (problems: readonly Problem[]): readonly object[] =>
+  problems.map(({ at, path, message }) => ({
+    file: at.source,
+    line: at.line,
+    column: at.column,
+    path,
+    message,
+  }));
+
 /** One problem a line, or one JSON document with all of them. */
 export const printProblems = (io: CliIo, problems: readonly Problem[]): void => {
   if (!io.json) {
@@ -24,14 +34,7 @@ export const printProblems = (io: CliIo, problems: readonly Problem[]): void => 
     io.err(`${count} error${count === 1 ? '' : 's'} in the configuration; nothing was started`);
     return;
   }
-  const errors = problems.map(({ at, path, message }) => ({
-    file: at.source,
-    line: at.line,
-    column: at.column,
-    path,
-    message,
-  }));
-  io.out(JSON.stringify({ ok: false, errors }));
+  io.out(JSON.stringify({ ok: false, errors: problemsJson(problems) }));
 };
 
 /** The bus of that topology, opened by its actor; its module is loaded when somebody asks for it. */

@@ -1,7 +1,7 @@
 /** Checks that concern several lines at once. */
 import type { Result } from '#proto/result.ts';
 import type { KnownActor } from './actors.ts';
-import { get, type Located, nearest, type Problem, text } from './document.ts';
+import { get, type Located, nearest, type Problem, plain, text } from './document.ts';
 import { didYouMean } from './nearest.ts';
 import { SECTION_NAMES, THREADS_MAX } from './schema.ts';
 import { type Line, linesOf } from './tree.ts';
@@ -32,10 +32,21 @@ const checkThreads = (parent: Line): Problem[] => {
   });
 };
 
+/** A permanent actor always comes back, so that its end can count for nothing (OTP refuses it, too). */
+const checkSignificant = (line: Line): Problem[] => {
+  const node = get(line.settings, 'significant');
+  const kind = text(get(line.settings, 'restart')) ?? 'permanent';
+  if (line.kind !== 'actor' || node === undefined || plain(node) !== true) return [];
+  if (kind !== 'permanent') return [];
+  const message = 'a permanent actor always comes back; write restart: transient or temporary';
+  return [{ at: node.at, path: `${line.path}.significant`, message }];
+};
+
 /** What can be said before any configuration is known to be valid. */
 export const checkLines = (tree: Line): Problem[] => {
   const lines = linesOf(tree);
   const problems = lines.filter((line) => line.kind === 'group').flatMap(checkThreads);
+  problems.push(...lines.flatMap(checkSignificant));
   const own = lines.filter((line) => line.kind === 'actor' && threadOf(line) === 'own');
   const first = own[THREADS_MAX];
   if (first !== undefined) {

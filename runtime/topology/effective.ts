@@ -23,9 +23,7 @@ const escaped = (value: unknown): unknown => {
 
 const lineDocument = (checked: CheckedLine): object => {
   if (checked.kind === 'group') {
-    const { strategy, intensity } = checked.settings;
-    const name = checked.line.path === '' ? {} : { name: checked.line.name };
-    return { ...name, strategy, intensity, children: checked.children.map(lineDocument) };
+    return { ...checked.settings, children: checked.children.map(lineDocument) };
   }
   const { config: _, ...settings } = checked.settings;
   return { ...settings, config: escaped(redact(checked.config)) };

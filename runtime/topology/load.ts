@@ -29,9 +29,12 @@ import { environmentSettings, flagSettings } from './settings.ts';
 import { type Shape, shapeOf } from './shape.ts';
 import { expandTree, type Line } from './tree.ts';
 import type { ActorView, TopologyView } from './view.ts';
+import { warningsOf } from './warnings.ts';
 
 export type ActorSettings = z.output<typeof actorLine>;
-export type GroupSettings = Pick<z.output<typeof groupLine>, 'strategy' | 'intensity'>;
+/** The root has no supervisor: it lacks what concerns its own restart. */
+export type GroupSettings = z.output<typeof superviseSection> &
+  Partial<Pick<z.output<typeof groupLine>, 'name' | 'restart' | 'significant'>>;
 
 /** A line of the tree whose settings have passed their schemas. */
 export type CheckedLine =
@@ -54,6 +57,8 @@ export type Topology = {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly root: CheckedLine & { readonly kind: 'group' };
   readonly sections: Sections;
+  /** What is allowed and probably not meant. */
+  readonly warnings: readonly Problem[];
   /** The sections as written and where their values came from, for `config show`. */
   readonly document: Located;
 };
@@ -214,7 +219,8 @@ export const loadText = async (
   const view = viewOf(file, options.cwd ?? process.cwd(), sections, document, checked);
   const late = checkActors(view, tree, document, actors);
   if (late.length > 0) return err(sortProblems(late));
-  return ok({ view, logLevel: sections.node.logLevel, root: checked, sections, document });
+  const { logLevel } = sections.node;
+  return ok({ view, logLevel, root: checked, warnings: warningsOf(checked), sections, document });
 };
 
 const sectionShapes = (owners: Actors): Map<string, Shape> => {

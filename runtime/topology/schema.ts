@@ -1,5 +1,6 @@
 /** The sections of a topology file and the lines of its supervision tree, without the actors' own settings. */
 import { z } from 'zod';
+import { BACKOFF } from '#supervisors/backoff.ts';
 
 /** More actor threads than this are a mistake in the file, not a machine. */
 export const THREADS_MAX = 64;
@@ -10,6 +11,33 @@ const word = z
     /^[a-z][a-z0-9-]*$/,
     'a name starts with a letter; then letters, digits and - (lower case)',
   );
+
+export const threads = z.strictObject({
+  spares: z
+    .int()
+    .min(0)
+    .max(8)
+    .default(1)
+    .describe('threads kept ready, asleep, to take the place of a dead one, 0..8; 0: none'),
+  heapMb: z
+    .int()
+    .min(32)
+    .max(65_536)
+    .default(2048)
+    .describe('heap of one thread, MiB; above it the thread ends and its actors restart'),
+  offHeapMb: z
+    .int()
+    .min(16)
+    .max(65_536)
+    .default(1024)
+    .describe('array buffers of one thread, outside its heap, MiB; above it they restart, too'),
+  silentMs: z
+    .int()
+    .min(2000)
+    .max(600_000)
+    .default(10_000)
+    .describe('a thread silent for so long, outside native code, is in an endless loop, ms'),
+});
 
 export const nodeSection = z.strictObject({
   name: word.default('local').describe('name of this node in logs and metrics'),
@@ -22,6 +50,7 @@ export const nodeSection = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('least severe level that is logged'),
+  threads: threads.prefault({}).describe('limits of each actor thread, and spare ones'),
 });
 
 export const databaseSection = z.strictObject({
@@ -57,6 +86,40 @@ export const intensity = z.strictObject({
   periodS: z.number().positive().max(3600).default(10).describe('the period, seconds, up to 3600'),
 });
 
+export const backoff = z.strictObject({
+  firstMs: z
+    .int()
+    .min(0)
+    .max(60_000)
+    .default(BACKOFF.firstMs)
+    .describe('what the second restart in a row waits, ms; the first waits for nothing'),
+  mostMs: z
+    .int()
+    .min(0)
+    .max(600_000)
+    .default(BACKOFF.mostMs)
+    .describe('each further one waits twice as long, up to this, ms'),
+  jitter: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(BACKOFF.jitter)
+    .describe('part of the wait that is random, to either side, 0..1'),
+  resetMs: z
+    .int()
+    .min(1)
+    .max(3_600_000)
+    .default(BACKOFF.resetMs)
+    .describe('after so long without a restart the next one waits for nothing again, ms'),
+});
+
+const autoShutdown = z
+  .enum(['never', 'any_significant', 'all_significant'])
+  .default('any_significant')
+  .describe('it shuts down when any, or all, of its significant children have ended by themselves');
+
+const restart = z.enum(['permanent', 'transient', 'temporary']);
+
 export const strategy = z
   .enum(['one_for_one', 'one_for_all', 'rest_for_one'])
   .describe('what happens to siblings when a child is restarted');
@@ -78,8 +141,7 @@ export const actorLine = z.strictObject({
   thread: word
     .default('own')
     .describe('own, or the name of an earlier sibling whose thread it shares'),
-  restart: z
-    .enum(['permanent', 'transient', 'temporary'])
+  restart: restart
     .default('permanent')
     .describe('permanent: always restarted; transient: after a crash; temporary: never'),
   shutdownMs: z
@@ -90,12 +152,25 @@ export const actorLine = z.strictObject({
   significant: z
     .boolean()
     .default(false)
-    .describe('when it ends normally, its supervisor shuts down'),
+    .describe('its end counts for the autoShutdown of its supervisor; not if it is permanent'),
 });
+
+const group = {
+  strategy: strategy.default('one_for_one'),
+  restart: restart
+    .default('transient')
+    .describe('transient: again when it failed, not when it shut down; permanent: always'),
+  significant: z
+    .boolean()
+    .default(false)
+    .describe('its end counts for the autoShutdown of its own supervisor'),
+  autoShutdown,
+  backoff: backoff.prefault({}).describe('how long restarts of its children wait'),
+};
 
 export const groupLine = z.strictObject({
   name,
-  strategy: strategy.default('one_for_one'),
+  ...group,
   intensity: intensity.prefault({}).describe('restarts beyond which the group itself fails'),
   children: z.array(z.unknown()).min(1).describe('the lines below this one'),
 });
@@ -110,7 +185,7 @@ export const useLine = z.strictObject({
 });
 
 export const template = z.strictObject({
-  strategy: strategy.default('one_for_one'),
+  ...group,
   intensity: intensity.prefault({}),
   with: z
     .record(z.string(), z.unknown())
@@ -120,7 +195,9 @@ export const template = z.strictObject({
 });
 
 export const superviseSection = z.strictObject({
-  strategy: strategy.default('one_for_one'),
+  strategy: group.strategy,
+  autoShutdown: group.autoShutdown,
+  backoff: group.backoff,
   intensity: intensity.prefault({}).describe('restarts beyond which the node stops with exit 1'),
   children: z.array(z.unknown()).min(1),
 });

@@ -1,4 +1,5 @@
 /** A checked topology as the specification that the system runs. */
+import path from 'node:path';
 import type { ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
 import type { CheckedLine, Topology } from './load.ts';
 
@@ -20,19 +21,35 @@ const childOf = (checked: CheckedLine): ChildSpec => {
   };
 };
 
-const supervisorOf = (checked: CheckedLine & { readonly kind: 'group' }): SupervisorSpec => ({
-  kind: 'supervisor',
-  name: checked.line.name === '' ? 'root' : checked.line.name,
-  strategy: checked.settings.strategy,
-  intensity: checked.settings.intensity,
-  children: checked.children.map(childOf),
-});
+const supervisorOf = (checked: CheckedLine & { readonly kind: 'group' }): SupervisorSpec => {
+  const { strategy, intensity, autoShutdown, backoff, restart, significant } = checked.settings;
+  return {
+    kind: 'supervisor',
+    name: checked.line.name === '' ? 'root' : checked.line.name,
+    strategy,
+    intensity,
+    autoShutdown,
+    backoff,
+    ...(restart === undefined ? {} : { restart }),
+    ...(significant === undefined ? {} : { significant }),
+    children: checked.children.map(childOf),
+  };
+};
 
 /** `genesis` is what `prepare` made, or the file and hash of the topology. */
 export const systemSpec = (
   topology: Topology,
   genesis: { readonly file: string; readonly sha256: string },
-): SystemSpec => ({
-  root: supervisorOf(topology.root),
-  node: { ...topology.view.node, genesis, database: topology.view.database },
-});
+): SystemSpec => {
+  const { spares, heapMb, offHeapMb, silentMs } = topology.sections.node.threads;
+  const { node, database } = topology.view;
+  return {
+    root: supervisorOf(topology.root),
+    node: { ...node, genesis, database },
+    spares,
+    memoryMb: heapMb,
+    offHeapMb,
+    silentMs,
+    codeCache: path.join(node.dataDir, 'code-cache'),
+  };
+};

@@ -98,6 +98,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
       { thread: 3, lagMs: 2, heapBytes: 5, arrayBufferBytes: 6, suspended: [], openAsks: 1 },
     ],
     deadLetters: { total: 2, byReason: { expired: 2 }, newest: [] },
+    sparesReady: 1,
   });
   const lines = text.split('\n');
   expect(
@@ -113,6 +114,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
   );
   expect(lines).toContain('cybermesh_dead_letters_total{reason="expired"} 2');
   expect(lines).toContain('cybermesh_thread_lag_seconds{thread="3"} 0.002');
+  expect(lines).toContain('cybermesh_spare_threads_ready 1');
 });
 
 test('a circle of actors that wait for each other is found, a chain is none', () => {

@@ -46,7 +46,7 @@ test('a handler that throws is reported with path, kind and stack, and its actor
   });
   d.run({ do: 'ask', to: '', message: { kind: 'say', text: 'b' }, tag: 'say' });
   expect((await d.heard('say')).result).toMatchObject({ ok: true });
-  expect(s.tree().children![0]).toMatchObject({ restarts: 1, state: 'running' });
+  expect(s.tree().children![0]).toMatchObject({ restarts: 2, state: 'running' });
 });
 
 test('what waited in the mailbox survives the death of its reader', async () => {
@@ -57,7 +57,7 @@ test('what waited in the mailbox survives the death of its reader', async () => 
     { do: 'tell', to: '', message: { kind: 'note', text: '' }, times: 100 },
   );
   await s.until(() => s.fact('echo', 'notes') === '100 99');
-  expect(s.metrics().actors[0]!.restarts).toBe(1);
+  expect(s.metrics().actors[0]!.restarts).toBe(2); // its message killed twice, then it was poison
 });
 
 test('a rejected io promise is a crash of its actor', async () => {

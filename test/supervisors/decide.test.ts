@@ -24,7 +24,16 @@ const group = (
   strategy: Strategy,
   children: readonly Child[],
   intensity = { restarts: 3, periodS: 5 },
-): Supervisor => ({ kind: 'supervisor', path, strategy, intensity, children });
+): Supervisor => ({
+  kind: 'supervisor',
+  path,
+  restart: 'transient',
+  significant: false,
+  strategy,
+  autoShutdown: 'any_significant',
+  intensity,
+  children,
+});
 const abc = (strategy: Strategy, restarts: readonly Restart[] = []): Supervisor =>
   group(
     '',
@@ -177,6 +186,47 @@ test('a significant child that ends shuts its supervisor down, that of the root 
   expect(plan(tree, exit('z', 'normal')).system).toBe('shutdown');
 });
 
+test('all_significant: the supervisor goes on until the last of its significant children has ended', () => {
+  const children = [leaf('a', 'transient', true), leaf('b', 'temporary', true), leaf('c')];
+  const tree: Supervisor = {
+    ...group('', 'one_for_one', children),
+    autoShutdown: 'all_significant',
+  };
+  const first = plan(tree, exit('a', 'normal'));
+  expect(first.system).toBe('goes on');
+  // A temporary child never comes back, so its crash is an end, too.
+  const second = plan(tree, exit('b', 'crash'), first.history);
+  expect(brief(second)).toEqual({ stop: ['c'], start: [], gone: ['b', 'c'], system: 'shutdown' });
+});
+
+test('never: whatever ends, the supervisor goes on', () => {
+  const tree: Supervisor = {
+    ...group('', 'one_for_one', [leaf('a', 'transient', true), leaf('b')]),
+    autoShutdown: 'never',
+  };
+  expect(brief(plan(tree, exit('a', 'normal')))).toMatchObject({ gone: ['a'], system: 'goes on' });
+});
+
+test.each<[Restart, string[]]>([
+  ['permanent', ['g.a', 'g.b']],
+  ['transient', []],
+  ['temporary', []],
+])('a %s group that shut itself down is started again: %j', (restart, start) => {
+  const below = [leaf('g.a', 'transient', true), leaf('g.b')];
+  const tree = group('', 'one_for_one', [{ ...group('g', 'one_for_one', below), restart }]);
+  const p = plan(tree, exit('g.a', 'normal'));
+  expect([p.stop, p.start]).toEqual([['g.b'], start]);
+});
+
+test('a significant group that shut down takes its own supervisor along', () => {
+  const inner = group('g', 'one_for_one', [leaf('g.a', 'transient', true)]);
+  const tree = group('', 'one_for_one', [{ ...inner, significant: true }, leaf('z')]);
+  expect(brief(plan(tree, exit('g.a', 'normal')))).toMatchObject({
+    stop: ['z'],
+    system: 'shutdown',
+  });
+});
+
 test('the first restart is immediate, then they wait longer and longer, with jitter from the seed', () => {
   const plain: Backoff = { ...BACKOFF, jitter: 0 };
   const delays = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => delayMs(n, 1, plain));
@@ -190,6 +240,24 @@ test('the first restart is immediate, then they wait longer and longer, with jit
     }),
   );
   expect(new Set([1, 2, 3, 4].map((seed) => delayMs(6, seed))).size).toBeGreaterThan(1);
+});
+
+test('those that fell together do not come back together: each path has jitter of its own', () => {
+  const tree = group('', 'one_for_one', [leaf('a'), leaf('b')], { restarts: 100, periodS: 1 });
+  const delayOf = (path: string): number => {
+    const first = plan(tree, exit(path));
+    const second = plan(tree, exit(path, 'crash', 1), first.history);
+    return plan(tree, exit(path, 'crash', 2), second.history).delayMs;
+  };
+  expect(delayOf('a')).not.toBe(delayOf('b'));
+});
+
+test('a supervisor may have a back-off of its own', () => {
+  const backoff = { firstMs: 7, mostMs: 7, jitter: 0, resetMs: 10 };
+  const tree: Supervisor = { ...group('', 'one_for_one', [leaf('a')]), backoff };
+  const first = plan(tree, exit('a'));
+  expect(plan(tree, exit('a', 'crash', 5), first.history).delayMs).toBe(7);
+  expect(plan(tree, exit('a', 'crash', 11), first.history).delayMs).toBe(0);
 });
 
 test('the back-off grows with each restart in a row and starts anew after a quiet time', () => {
