@@ -53,7 +53,11 @@ left of its time. Addresses that must never be blocked stay so. The audit log is
     const missing = ids.find((id) => !held.has(id));
     if (missing !== undefined) return failure(io, `no agent of this node holds ${missing}`);
     const chosen = ids.length === 0 ? [...held.values()] : ids.map((id) => held.get(id)!);
-    approve(dataDir, chosen, who(), options.reason ?? '', nowMs);
+    try {
+      approve(dataDir, chosen, who(), options.reason ?? '', nowMs);
+    } catch (fault) {
+      return failure(io, `the approval cannot be written: ${(fault as Error).message}`);
+    }
     if (io.json) io.out(JSON.stringify({ ok: true, approved: chosen.map((one) => one.id) }));
     else for (const one of chosen) io.out(`${one.id}: approved (was held: ${one.held})`);
     return EXIT.ok;
