@@ -35,7 +35,8 @@ export const approval: Command = {
 
 An agent holds what is committed but beyond its own caps (too-many-active, too-many-a-minute, too-many-peers), or
 asks for approval itself; \`decisions list\` shows it as held, with the cap. Approved, it comes into force for what is
-left of its time. Addresses that must never be blocked stay so. The audit log is panic.log in the data folder.`,
+left of its time. Addresses that must never be blocked stay so. The audit log is panic.log in the data folder.
+  --set path=value   set anything in the tree, as at the start of the node`,
   run: async (args, io) => {
     const parsed = readArguments(args, OPTIONS, ['the topology file'], MOST);
     if (!parsed.ok) return refuse(io, approval, parsed.error);
