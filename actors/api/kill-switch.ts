@@ -14,7 +14,7 @@ import { addRoute, type Handler } from './routes.ts';
 const PATH = '/control/kill-switch';
 const DAY_S = 86_400;
 const REASON_BYTES_MAX = 256;
-const WHO_CHARACTERS_MAX = 64;
+const WHO_CHARACTERS_MAX = 128;
 
 const order = z.strictObject({
   forS: z.int(`expected whole seconds from 1 to ${DAY_S}`).min(1).max(DAY_S),
@@ -49,7 +49,7 @@ const orderIn = (request: FastifyRequest): z.output<typeof order> => {
 
 /** Who it was, for the audit log: where the token came from, and under which request id. */
 const whoIs = (request: FastifyRequest): string =>
-  `API token from ${request.ip}, request ${request.id}`.slice(0, 2 * WHO_CHARACTERS_MAX);
+  `API token from ${request.ip}, request ${request.id}`.slice(0, WHO_CHARACTERS_MAX);
 
 type Ask = (request: Request) => Promise<Answer>;
 

@@ -99,7 +99,10 @@ export const io: Io<BusConfig, Self, Commands> = async (config, port) => {
   const { take, settled } = publisher(driver, config, port);
   const access =
     config.driver === 'embedded'
-      ? await serveBus(port.node.dataDir, driver, hinting(config, port))
+      ? await serveBus(port.node.dataDir, driver, hinting(config, port)).catch(async (fault) => {
+          await driver.close();
+          throw fault;
+        })
       : undefined;
   return {
     commands: {

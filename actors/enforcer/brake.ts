@@ -38,6 +38,9 @@ export const brakeOf = (
 
 type Done = Omit<Handled, 'replyTo'>;
 
+const STILL_THERE =
+  'the brake is pulled, but what is in force is not taken away yet; the agent goes on trying';
+
 const failure = (fault: unknown): Done => {
   const why = fault instanceof Error ? fault.message : String(fault);
   return { outcome: 'failed', text: `the panic file cannot be written: ${why}` };
@@ -62,7 +65,7 @@ const pullBrake = async (
   audit(dataDir, 'clear', { atMs: port.now(), ...details });
   return fault === undefined
     ? { outcome: 'done', text: '' }
-    : { outcome: 'failed', text: `${fault.code}: ${fault.reason}` };
+    : { outcome: 'failed', text: `${STILL_THERE} (${fault.code}: ${fault.reason})` };
 };
 
 const releaseBrake = (

@@ -22,6 +22,7 @@ import {
   activeCount,
   allDesired,
   allHeld,
+  desired,
   type Entry,
   expired,
   inForce,
@@ -115,8 +116,10 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
       obeyed: (id: string) => registry.entries.get(id),
       active,
       lastMinute: lastMinute(registry, atMs),
-      isLetThrough: (id: string) =>
-        state.approved.has(id) || registry.entries.get(id)?.status === 'applied',
+      isLetThrough: (id: string) => {
+        const known = registry.entries.get(id);
+        return state.approved.has(id) || (known !== undefined && desired(known, atMs));
+      },
       around,
       cut,
     };

@@ -2,11 +2,17 @@
 import { chmodSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { commandBus } from '#actors/bus/command-access.ts';
+import { give } from '#actors/enforcer/decisions/ordering.ts';
+import { removal } from '#actors/enforcer/decisions/rule.ts';
+import { freshStamp, operatorOf } from '#actors/enforcer/decisions/signing.ts';
 import { writeKeyPair } from '#native/crypto.ts';
+import type { CliIo } from '#runtime/cli/command.ts';
+import { loadTopology } from '#runtime/topology/load.ts';
 import { commandLine, type Printed } from '#test/kit/command-line.ts';
 import { hasPrograms, isRoot, Namespace } from '#test/kit/namespaces.ts';
 import { type OperatedNode, operatedNode, PATIENCE_MS, TOPOLOGY } from '#test/kit/operated-node.ts';
-import { cybermesh, temporaryFolder } from '#test/kit/processes.ts';
+import { cybermesh, ROOT, temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
 
 /** A machine that is busy with something else makes nobody fail. */
@@ -87,6 +93,27 @@ test('a dry run signs nothing, and what is printed for people says the same', as
   );
   const gone = await decide('delete', '203.0.113.0/24', '--reason', 'mistake');
   expect(gone).toMatchObject({ code: 0, out: expect.stringMatching(/^removal of op-/) });
+});
+
+test('what only the chain can refuse comes back with its code', async () => {
+  const set = node.sets.map((one) => one.replace('--set=', ''));
+  const loaded = await loadTopology(path.join(ROOT, TOPOLOGY), { set });
+  if (!loaded.ok) throw new Error(JSON.stringify(loaded.error));
+  const { view } = loaded.value;
+  const [bus, operator] = [await commandBus(view, () => {}), operatorOf(view, 'operator.pem')];
+  if (!bus.ok || !operator.ok) throw new Error('no bus or no operator');
+  // As somebody who did not look first, or whom another operator has outrun.
+  const stamp = { ...freshStamp(), policyId: 'op-of-nobody', ttlS: 60 };
+  const rule = removal({ ips: ['198.51.100.30'] }, stamp);
+  if (!rule.ok) throw new Error(rule.error);
+  let out = '';
+  const say = (text: string): void => {
+    out += text;
+  };
+  const io = { out: say, err: say, json: false } as CliIo;
+  expect(await give(io, bus.value, operator.value, [rule.value], PATIENCE_MS)).toBe(1);
+  expect(out).toMatch(/^removal of op-of-nobody: refused by \d of 4: no-such-policy/);
+  await bus.value.close();
 });
 
 test('what is beyond the cap of the agent is committed, held, and in force once it is approved', async () => {

@@ -97,7 +97,8 @@ With an embedded bus the node must be running.
   --observe           the agents count what they would block and let it pass
   --key file          key of the operator: a name under <data folder>/keys (operator.pem), or a path
   --wait 30s          how long to wait for what becomes of it
-  --dry-run           check it and show the rule; nothing is published`;
+  --dry-run           check it and show the rule; nothing is published
+  --set path=value    set anything in the tree, as at the start of the node`;
 
 export const add: Command = {
   summary: 'block an address or a network',

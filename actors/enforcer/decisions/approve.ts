@@ -35,7 +35,8 @@ export const approval: Command = {
 
 An agent holds what is committed but beyond its own caps (too-many-active, too-many-a-minute, too-many-peers), or
 asks for approval itself; \`decisions list\` shows it as held, with the cap. Approved, it comes into force for what is
-left of its time. Addresses that must never be blocked stay so. The audit log is panic.log in the data folder.`,
+left of its time. Addresses that must never be blocked stay so. The audit log is panic.log in the data folder.
+  --set path=value   set anything in the tree, as at the start of the node`,
   run: async (args, io) => {
     const parsed = readArguments(args, OPTIONS, ['the topology file'], MOST);
     if (!parsed.ok) return refuse(io, approval, parsed.error);
@@ -53,7 +54,11 @@ left of its time. Addresses that must never be blocked stay so. The audit log is
     const missing = ids.find((id) => !held.has(id));
     if (missing !== undefined) return failure(io, `no agent of this node holds ${missing}`);
     const chosen = ids.length === 0 ? [...held.values()] : ids.map((id) => held.get(id)!);
-    approve(dataDir, chosen, who(), options.reason ?? '', nowMs);
+    try {
+      approve(dataDir, chosen, who(), options.reason ?? '', nowMs);
+    } catch (fault) {
+      return failure(io, `the approval cannot be written: ${(fault as Error).message}`);
+    }
     if (io.json) io.out(JSON.stringify({ ok: true, approved: chosen.map((one) => one.id) }));
     else for (const one of chosen) io.out(`${one.id}: approved (was held: ${one.held})`);
     return EXIT.ok;

@@ -69,7 +69,8 @@ The detectors may block it anew: to keep them from it, put it on the never-block
   --reason text   stands in the removal on the chain
   --key file      key of the operator: a name under <data folder>/keys (operator.pem), or a path
   --wait 30s      how long to wait for what becomes of it
-  --dry-run       show what would be signed; nothing is published`,
+  --dry-run       show what would be signed; nothing is published
+  --set path=value   set anything in the tree, as at the start of the node`,
   run: async (args, io) => {
     const parsed = readArguments(
       args,

@@ -79,7 +79,10 @@ const publish = async (
   const followed: Followed[] = [];
   for (const [k, signed] of orders.entries()) {
     const outcome = outcomes[k]!;
-    if (outcome.outcome !== 'ok') return err(`${signed.policyId}: ${SAYINGS[outcome.outcome]}`);
+    if (outcome.outcome !== 'ok') {
+      const others = orders.length === 1 ? '' : '; others of this command may be carried out';
+      return err(`${signed.policyId}: ${SAYINGS[outcome.outcome]}${others}`);
+    }
     const { partition, offset } = outcome;
     const { policyId, action, ruleHash } = signed;
     const order = { policyId, action, ruleHash, partition, offset };
@@ -88,7 +91,7 @@ const publish = async (
   return ok(followed);
 };
 
-/** How much longer the answers are waited for, Unix ms; shorter once the validators have spoken. */
+/** Until when answers are waited for, on the clock of `performance.now`: less long once the validators have spoken. */
 const deadlineOf = (
   fates: readonly Fate[],
   endMs: number,
