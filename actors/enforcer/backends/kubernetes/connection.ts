@@ -56,7 +56,7 @@ const loaded = (
 ): Result<KubeConfig, Fault> => {
   const config = new Config();
   if (kubeconfig === '') {
-    if (!existsSync(ACCOUNT_TOKEN)) {
+    if (!existsSync(ACCOUNT_TOKEN) || process.env.KUBERNETES_SERVICE_HOST === undefined) {
       return bad(
         `this process runs in no pod with a service account (${ACCOUNT_TOKEN}): name a file in kubernetes.kubeconfig`,
       );
