@@ -279,6 +279,7 @@ test('where a Service hides its clients from the pods, none can be kept from the
     /Service web\/shop hides its clients.*set Local.*kubernetes\.sourcesPreserved: true/;
   expect(await tell({})).toMatch(hidden);
   expect(await tell({ type: 'NodePort', policy: 'Cluster' })).toMatch(hidden);
+  expect(await tell({ type: 'ClusterIP', ips: ['192.0.2.80'] })).toMatch(hidden);
   expect(await tell({ policy: 'Local' })).toBe('');
   expect(await tell({ type: 'ClusterIP' })).toBe('');
   expect(await tell({ selector: { app: 'db' } })).toBe('');

@@ -51,7 +51,14 @@ export type Cluster = {
   /** By namespace/name. */
   configMaps: Record<string, Record<string, string>>;
   pods: PodObject[];
-  services: { name: string; namespace: string; type: string; selector: Labels; policy?: string }[];
+  services: {
+    name: string;
+    namespace: string;
+    type: string;
+    selector: Labels;
+    policy?: string;
+    ips?: string[];
+  }[];
   /** By group/plural: how many there are; a group that is not here is not served. */
   others: Record<string, number>;
 };
@@ -190,9 +197,14 @@ const podOf = ({ name, namespace, labels, ips, hostNetwork }: PodObject) => ({
   status: { podIPs: ips.map((ip) => ({ ip })) },
 });
 
-const serviceOf = ({ name, namespace, type, selector, policy }: Cluster['services'][number]) => ({
-  metadata: { name, namespace },
-  spec: { type, selector, externalTrafficPolicy: policy },
+const serviceOf = (service: Cluster['services'][number]) => ({
+  metadata: { name: service.name, namespace: service.namespace },
+  spec: {
+    type: service.type,
+    selector: service.selector,
+    externalTrafficPolicy: service.policy,
+    externalIPs: service.ips,
+  },
 });
 
 const absent = ({ resource, name }: Asked): { refusal: Refusal } => ({

@@ -178,7 +178,10 @@ const hiddenIn = async (
       ),
     (items) => {
       for (const { metadata, spec } of items) {
-        const isOutward = spec?.type === 'LoadBalancer' || spec?.type === 'NodePort';
+        const isOutward =
+          spec?.type === 'LoadBalancer' ||
+          spec?.type === 'NodePort' ||
+          (spec?.externalIPs ?? []).length > 0;
         if (!isOutward || spec?.externalTrafficPolicy === 'Local') continue;
         if (!canMeet({ matchLabels: spec?.selector ?? {} }, { matchLabels: podLabels })) continue;
         objection ??= `Service ${namespace}/${metadata?.name} hides its clients from the pods (externalTrafficPolicy: Cluster): set Local, or kubernetes.sourcesPreserved: true if your network preserves them`;
