@@ -72,7 +72,10 @@ export type Backend = {
   readonly name: BackendName;
   /** Whether what it needs is there; the reason of a fault says what to do. */
   probe(): Promise<Result<void, Fault>>;
-  /** Everything that is to be in force, in one transaction; whatever else of ours there was is gone. */
+  /**
+   * Everything that is to be in force, in one transaction where what enforces has them; whatever else of
+   * ours there was is gone.
+   */
   restore(entries: readonly Entry[], atMs: number): Promise<readonly Applied[]>;
   /**
    * Brings policies into force and takes others out of it in one transaction, then reads back. One

@@ -20,7 +20,9 @@ const configOf = (actor: ActorView): EnforcerConfig => config.parse(actor.config
 export const prepare = async (topology: TopologyView): Promise<Result<Prepared, string>> => {
   for (const actor of actorsOf(topology, 'enforcer')) {
     const settings = configOf(actor);
-    const probed = await backendOf(settings, Date.now).probe();
+    const backend = backendOf(settings, Date.now);
+    const probed = await backend.probe();
+    await backend.close();
     if (!probed.ok) {
       const { code, reason } = probed.error;
       return err(`${actor.path} cannot use backend ${settings.backend}: ${code}: ${reason}`);
@@ -43,7 +45,9 @@ const clearAll = async (topology: TopologyView, io: CliIo): Promise<boolean> => 
     if (settings.backend === 'noop') {
       io.out(`${actor.path}: noop by this file; if it was started with --set, give that here, too`);
     }
-    const cleared = await backendOf(settings, Date.now).clear();
+    const backend = backendOf(settings, Date.now);
+    const cleared = await backend.clear();
+    await backend.close();
     const error = cleared.ok ? undefined : cleared.error;
     const details = { atMs: Date.now(), agent: actor.path, backend: settings.backend };
     audit(topology.node.dataDir, 'clear', { ...details, error: error ?? null });

@@ -38,6 +38,12 @@ const kubernetes = z.strictObject({
     .describe(
       'The network plugin enforces NetworkPolicy, though it is none of those that are known to; its ipBlocks mean nodes, too',
     ),
+  sourcesPreserved: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Pods see who connects, though a Service of theirs has externalTrafficPolicy: Cluster',
+    ),
   exceptionsMax: z
     .int()
     .min(1)

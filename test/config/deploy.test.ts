@@ -214,7 +214,14 @@ test('the agent for NetworkPolicies may do what it asks for and nothing else, in
   const writing = ['list', 'create', 'patch', 'delete'].map(
     (verb) => `${verb} networking.k8s.io/networkpolicies`,
   );
-  const needed = [...writing, 'list pods', 'list apps/daemonsets', 'get configmaps', ...kinds];
+  const needed = [
+    ...writing,
+    'list pods',
+    'list services',
+    'list apps/daemonsets',
+    'get configmaps',
+    ...kinds,
+  ];
   expect([...new Set(grants)].sort()).toEqual([...new Set(needed)].sort());
 });
 

@@ -168,6 +168,19 @@ test('after another choice of pods the objects for the former ones are gone', as
   expect(never).toEqual([]);
 });
 
+test('while the choice of pods changes, what is denied to them before and after is denied all the while', async () => {
+  const entries = [blocked()];
+  await bring(backend, ...entries);
+  const open: string[] = [];
+  world.api.policies.onChange(() => {
+    if (world.reaches(ATTACKER)) open.push(world.names().join());
+  });
+  await world.backend({ podLabels: { app: 'web', tier: 'front' } }).restore(entries, now());
+  expect(world.names()).toHaveLength(1);
+  expect(world.reaches(ATTACKER)).toBe(false);
+  expect(open).toEqual([]);
+});
+
 const DAMAGES: readonly (readonly [string, (world: Setting, name: string) => void])[] = [
   ['deleted', ({ api }, name) => void api.policies.remove('web', name)],
   [

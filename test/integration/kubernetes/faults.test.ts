@@ -42,6 +42,7 @@ test('each permission that is missing is named, by the probe already, with what 
     ['delete', 'networking.k8s.io/networkpolicies'],
     ['list', 'apps/daemonsets'],
     ['list', 'pods'],
+    ['list', 'services'],
   ] as const;
   for (const [verb, resource] of needed) {
     api.may = (asked) => !(asked.verb === verb && asked.resource === resource);
@@ -151,6 +152,32 @@ test('a server that never answers fails the batch in time, and later the same wr
   expect(await brief.restore(entries, now())).toMatchObject([{ ok: false, code: 'timed-out' }]);
   const patient = world.backend();
   expect(codes((await reconcile(patient, entries, now)).outcomes)).toEqual(['applied']);
+});
+
+test('a restart while the server is away lifts nothing: what stands goes on until it is asked for again', async () => {
+  const entries = [blocked(), entryOf({ target: { ips: ['198.51.100.9'] }, ttlMs: 30_000 })];
+  await bring(backend, ...entries);
+  const again = world.backend();
+  failing({ status: 403 }, 1, ({ verb }) => verb === 'list');
+  const outcomes = await again.restore(entries, now());
+  expect(codes(outcomes)).toEqual(['no-permission', 'no-permission']);
+  // A new policy comes before the old ones are asked for again.
+  const next = entryOf({ target: { ips: ['192.0.2.1'], direction: 'ingress' } });
+  expect(codes(await again.change([next], [], now()))).toEqual(['applied']);
+  expect([ATTACKER, '198.51.100.9', '192.0.2.1'].map((one) => world.reaches(one))).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  expect(await inForce(again)).toEqual([next.id]);
+  const found = await reconcile(again, [...entries, next], now);
+  expect(codes(found.outcomes)).toEqual(['applied', 'applied', 'applied']);
+  // Nobody tells of the end of what was never said to be in force.
+  failing({ status: 403 }, 1, ({ verb }) => verb === 'list');
+  await again.restore(entries, now());
+  await again.change([], [], entries[1]!.expiresMs);
+  expect(world.reaches('198.51.100.9')).toBe(true);
+  expect(world.reaches(ATTACKER)).toBe(false);
 });
 
 test('a write that came through though its answer was lost is found to be in force', async () => {

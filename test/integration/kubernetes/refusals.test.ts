@@ -257,6 +257,35 @@ test('pods on the network of their node, or with addresses that nobody named, ar
   expect(await reasonFor(['10.244.1.1', 'fd00::1'])).toBe('');
 });
 
+test('where a Service hides its clients from the pods, none can be kept from them, but pods from anybody', async () => {
+  const service = {
+    name: 'shop',
+    namespace: 'web',
+    type: 'LoadBalancer',
+    selector: { app: 'web' },
+  };
+  const tell = async (over: object, sourcesPreserved = false) => {
+    world.api.cluster.services = [{ ...service, ...over }];
+    const fresh = world.backend({ sourcesPreserved });
+    const outcomes = await fresh.restore([blocked(), blocked('egress')], now());
+    const found = reasonOf(outcomes[0]);
+    if (found === '') expect(await inForce(fresh)).toHaveLength(2);
+    else expect(codes(outcomes)).toEqual(['not-enforceable', 'applied']);
+    expect(world.reaches(ATTACKER)).toBe(found !== '');
+    expect(world.reaches(ATTACKER, { direction: 'out' })).toBe(false);
+    return found;
+  };
+  const hidden =
+    /Service web\/shop hides its clients.*set Local.*kubernetes\.sourcesPreserved: true/;
+  expect(await tell({})).toMatch(hidden);
+  expect(await tell({ type: 'NodePort', policy: 'Cluster' })).toMatch(hidden);
+  expect(await tell({ type: 'ClusterIP', ips: ['192.0.2.80'] })).toMatch(hidden);
+  expect(await tell({ policy: 'Local' })).toBe('');
+  expect(await tell({ type: 'ClusterIP' })).toBe('');
+  expect(await tell({ selector: { app: 'db' } })).toBe('');
+  expect(await tell({}, true)).toBe('');
+});
+
 const WISHES: readonly (readonly [string, Wish, RegExp])[] = [
   ['a rate', { action: 'rate_limit', target: { ips: [ATTACKER] } }, /no rates/],
   [

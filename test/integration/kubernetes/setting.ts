@@ -41,6 +41,7 @@ export const setting = async (options: FakeOptions = {}): Promise<Setting> => {
         namespaces: ['web'],
         clusterNetworks: CLUSTER_NETWORKS,
         cniEnforces: false,
+        sourcesPreserved: false,
         exceptionsMax: 20_000,
         now: () => Date.now(),
         ...over,

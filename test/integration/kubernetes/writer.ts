@@ -13,6 +13,7 @@ const backend = kubernetesBackend({
   namespaces: ['web'],
   clusterNetworks: ['10.244.0.0/16'],
   cniEnforces: true,
+  sourcesPreserved: false,
   exceptionsMax: 20_000,
   now: () => Date.now(),
 });

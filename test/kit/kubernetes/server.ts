@@ -51,6 +51,14 @@ export type Cluster = {
   /** By namespace/name. */
   configMaps: Record<string, Record<string, string>>;
   pods: PodObject[];
+  services: {
+    name: string;
+    namespace: string;
+    type: string;
+    selector: Labels;
+    policy?: string;
+    ips?: string[];
+  }[];
   /** By group/plural: how many there are; a group that is not here is not served. */
   others: Record<string, number>;
 };
@@ -189,6 +197,16 @@ const podOf = ({ name, namespace, labels, ips, hostNetwork }: PodObject) => ({
   status: { podIPs: ips.map((ip) => ({ ip })) },
 });
 
+const serviceOf = (service: Cluster['services'][number]) => ({
+  metadata: { name: service.name, namespace: service.namespace },
+  spec: {
+    type: service.type,
+    selector: service.selector,
+    externalTrafficPolicy: service.policy,
+    externalIPs: service.ips,
+  },
+});
+
 const absent = ({ resource, name }: Asked): { refusal: Refusal } => ({
   refusal: { status: 404, reason: 'NotFound', message: `${resource} "${name}" not found` },
 });
@@ -215,6 +233,10 @@ const answerRest = ({ cluster }: FakeApi, asked: Asked): object => {
       (pod) => pod.namespace === namespace && selects(selector, pod.labels),
     );
     return page(found.map(podOf), asked, '1');
+  }
+  if (resource === 'services') {
+    const found = cluster.services.filter((one) => one.namespace === namespace);
+    return page(found.map(serviceOf), asked, '1');
   }
   const count = cluster.others[resource];
   return count === undefined ? absent(asked) : page(Array(count).fill({}), asked, '1');
@@ -297,6 +319,7 @@ export const startFakeApi = async (options: FakeOptions = {}): Promise<FakeApi> 
     daemonSets: [{ name: 'calico-node', namespace: 'kube-system', ready: 3 }],
     configMaps: {},
     pods: [{ name: 'web-0', namespace: 'web', labels: { app: 'web' }, ips: ['10.244.0.5'] }],
+    services: [{ name: 'web', namespace: 'web', type: 'ClusterIP', selector: { app: 'web' } }],
     others: {},
   };
   const server = listen(options.keystore, (request, response) => {

@@ -16,7 +16,7 @@ import {
 import type { Entry } from '../../registry.ts';
 import { type PolicyApi, policyApi } from './api.ts';
 import { type Connection, type ConnectionOptions, connect } from './connection.ts';
-import { type GroundOptions, surveyGround } from './ground.ts';
+import { type Ground, surveyGround } from './ground.ts';
 import { type Body, openBody, type Site } from './objects.ts';
 import { type Wish, wishOf } from './refusals.ts';
 import { beside, beyond, bodiesFor, groupsFor, idsAbout, type Refused } from './wanted.ts';
@@ -28,6 +28,7 @@ export type KubernetesOptions = ConnectionOptions &
     /** As address/prefix. */
     readonly clusterNetworks: readonly string[];
     readonly cniEnforces: boolean;
+    readonly sourcesPreserved: boolean;
     readonly exceptionsMax: number;
     /** Unix milliseconds. */
     readonly now: () => number;
@@ -36,10 +37,13 @@ export type KubernetesOptions = ConnectionOptions &
 type Held = {
   readonly options: KubernetesOptions;
   readonly cluster: readonly Cidr[];
+  /** What is to stand, in the order in which it was asked for. */
   readonly wishes: Map<string, Wish>;
+  /** Of these, what was answered as failed because a write failed: it may stand, and nobody was told so. */
+  readonly owed: Set<string>;
   link: { readonly connection: Connection; readonly api: PolicyApi } | undefined;
-  /** Why nothing can be enforced here, as it was seen last. */
-  ground: { readonly objection: string | undefined; readonly seenMs: number } | undefined;
+  /** As it was seen last. */
+  ground: { readonly seen: Ground; readonly atMs: number } | undefined;
 };
 
 /** A network plugin is not exchanged from one moment to the next. */
@@ -55,21 +59,16 @@ const linked = async (held: Held): Promise<Result<NonNullable<Held['link']>, Fau
   return ok(held.link);
 };
 
-/** The objection to enforcing at all, or a fault where it cannot be seen. */
-const ground = async (
-  held: Held,
-  connection: Connection,
-): Promise<Result<string | undefined, Fault>> => {
+/** What enforces, and what it cannot; a fault where that cannot be seen. */
+const ground = async (held: Held, connection: Connection): Promise<Result<Ground, Fault>> => {
   const { options, cluster } = held;
   const atMs = options.now();
   const known = held.ground;
-  if (known !== undefined && atMs >= known.seenMs && atMs - known.seenMs < GROUND_MS) {
-    return ok(known.objection);
+  if (known !== undefined && atMs >= known.atMs && atMs - known.atMs < GROUND_MS) {
+    return ok(known.seen);
   }
-  const about: GroundOptions = { ...options, clusterNetworks: cluster };
-  const found = await surveyGround(connection, about);
-  if (!found.ok) return found;
-  held.ground = { objection: found.value, seenMs: atMs };
+  const found = await surveyGround(connection, { ...options, clusterNetworks: cluster });
+  if (found.ok) held.ground = { seen: found.value, atMs };
   return found;
 };
 
@@ -83,9 +82,9 @@ const giveUp = (held: Held, refused: Refused, faults: Map<string, Fault>): void 
   }
 };
 
-const judged = (held: Held, view: View, faults: Map<string, Fault>): Wanted => {
+const judged = (held: Held, view: View, { hidden }: Ground, faults: Map<string, Fault>): Wanted => {
   const { wishes, options } = held;
-  giveUp(held, beside(wishes, view.others, options), faults);
+  giveUp(held, beside(wishes, view.others, hidden, options), faults);
   giveUp(held, beyond(wishes, options.namespaces, options.exceptionsMax), faults);
   const made = new Map<string, readonly Body[]>();
   return (group) => {
@@ -103,24 +102,42 @@ const write = async (held: Held, faults: Map<string, Fault>): Promise<Result<voi
   const { connection, api } = link.value;
   const found = await ground(held, connection);
   if (!found.ok) return found;
-  if (found.value !== undefined) {
-    const fault = objected(found.value);
+  const { objection } = found.value;
+  if (objection !== undefined) {
+    const fault = objected(objection);
     giveUp(held, new Map([...held.wishes.keys()].map((id) => [id, fault])), faults);
   }
   const { options } = held;
-  return settle(api, options, options.namespaces, (view) => judged(held, view, faults));
+  return settle(api, options, options.namespaces, (view) =>
+    judged(held, view, found.value, faults),
+  );
 };
 
-/** One outcome each. What failed to be written is wished for no more until it is asked for again. */
+/** Ends are told of what is in force only. */
+const forgetOwed = ({ owed, wishes }: Held, atMs: number): void => {
+  for (const id of owed) {
+    const wish = wishes.get(id);
+    if (wish !== undefined && wish.entry.expiresMs > atMs) continue;
+    owed.delete(id);
+    wishes.delete(id);
+  }
+};
+
+/**
+ * One outcome each. What a fault kept from being written is still wished for, so that the next write does not
+ * lift what stands of it, but counts as in force only when it was asked for again and written.
+ */
 const bring = async (
   held: Held,
   entries: readonly Entry[],
   atMs: number,
 ): Promise<readonly Applied[]> => {
   const faults = new Map<string, Fault>();
-  const { options, cluster, wishes } = held;
+  const { options, cluster, wishes, owed } = held;
+  forgetOwed(held, atMs);
   for (const entry of entries) {
     wishes.delete(entry.id);
+    owed.delete(entry.id);
     const wish = wishOf(entry, options.namespaces, cluster);
     if (entry.expiresMs <= atMs) {
       faults.set(entry.id, { code: 'expired', reason: 'its time is over' });
@@ -129,10 +146,11 @@ const bring = async (
   }
   const written = await write(held, faults);
   return entries.map((entry) => {
-    const fault = faults.get(entry.id) ?? (written.ok ? undefined : written.error);
-    if (fault === undefined) return applied(entry, wishes.get(entry.id)?.isPartial ? ALONE : '');
-    wishes.delete(entry.id);
-    return failed(entry, fault);
+    const fault = faults.get(entry.id);
+    if (fault !== undefined) return failed(entry, fault);
+    if (written.ok) return applied(entry, wishes.get(entry.id)?.isPartial ? ALONE : '');
+    owed.add(entry.id);
+    return failed(entry, written.error);
   });
 };
 
@@ -140,21 +158,25 @@ const census = async (held: Held): Promise<Result<Census, Fault>> => {
   const link = await linked(held);
   if (!link.ok) return link;
   const { connection, api } = link.value;
-  const { options, wishes } = held;
+  const { options, wishes, owed } = held;
   const found = await ground(held, connection);
   if (!found.ok) return found;
+  const { objection, hidden } = found.value;
   const view = await readAll(api, options, options.namespaces);
   if (!view.ok) return view;
   const wanted: Wanted = (group) => bodiesFor(options, group, wishes);
   const { sound, foreign } = compareAll(options, view.value, options.namespaces, wanted);
   // One object that differs lets through what the others deny.
-  const lost = new Set(beside(wishes, view.value.others, options).keys());
+  const lost = new Set(beside(wishes, view.value.others, hidden, options).keys());
   const intact = new Set([...sound].map(({ namespace, direction }) => `${namespace} ${direction}`));
   for (const group of groupsFor(options.namespaces)) {
     if (intact.has(`${group.namespace} ${group.direction}`)) continue;
-    for (const id of idsAbout(wishes, group)) lost.add(id);
+    for (const id of idsAbout(wishes, group, false)) lost.add(id);
   }
-  const ids = found.value === undefined ? [...wishes.keys()].filter((id) => !lost.has(id)) : [];
+  const ids =
+    objection === undefined
+      ? [...wishes.keys()].filter((id) => !lost.has(id) && !owed.has(id))
+      : [];
   return ok({ ids: new Set(ids), foreign, packets: NO_PACKETS });
 };
 
@@ -182,7 +204,8 @@ const probe = async (held: Held): Promise<Result<void, Fault>> => {
   held.ground = undefined;
   const found = await ground(held, connection);
   if (!found.ok) return found;
-  return found.value === undefined ? ok(undefined) : err(objected(found.value));
+  const { objection } = found.value;
+  return objection === undefined ? ok(undefined) : err(objected(objection));
 };
 
 export const kubernetesBackend = (options: KubernetesOptions): Backend => {
@@ -190,6 +213,7 @@ export const kubernetesBackend = (options: KubernetesOptions): Backend => {
     options,
     cluster: options.clusterNetworks.flatMap((text) => parseCidr(text) ?? []),
     wishes: new Map(),
+    owed: new Set(),
     link: undefined,
     ground: undefined,
   };

@@ -12,6 +12,7 @@ import {
   enforcingPlugin,
   OTHER_KINDS,
 } from './plugins.ts';
+import { canMeet } from './selectors.ts';
 
 export type GroundOptions = {
   readonly namespaces: readonly string[];
@@ -19,10 +20,17 @@ export type GroundOptions = {
   readonly clusterNetworks: readonly Cidr[];
   /** The operator says so: the plugin is not asked for. */
   readonly cniEnforces: boolean;
+  /** The operator says so: Services are not asked for. */
+  readonly sourcesPreserved: boolean;
 };
 
 /** Why nothing can be enforced here; undefined when it can. */
 export type Objection = string | undefined;
+export type Ground = {
+  readonly objection: Objection;
+  /** Namespaces whose pods do not see who connects to them, and why. */
+  readonly hidden: ReadonlyMap<string, string>;
+};
 type Finding = Promise<Result<Objection, ApiFault>>;
 
 const PAGE = 500;
@@ -156,17 +164,54 @@ const podsOf = async (
   return read.ok ? ok(objection) : read;
 };
 
+/** Behind a Service that hides its clients every one of them has the address of a node. */
+const hiddenIn = async (
+  { call }: Connection,
+  namespace: string,
+  { podLabels }: GroundOptions,
+): Finding => {
+  let objection: Objection;
+  const read = await eachPage(
+    (next) =>
+      call(`list services in ${namespace}`, ({ core }) =>
+        core.listNamespacedService({ namespace, limit: PAGE, ...next }),
+      ),
+    (items) => {
+      for (const { metadata, spec } of items) {
+        const isOutward =
+          spec?.type === 'LoadBalancer' ||
+          spec?.type === 'NodePort' ||
+          (spec?.externalIPs ?? []).length > 0;
+        if (!isOutward || spec?.externalTrafficPolicy === 'Local') continue;
+        if (!canMeet({ matchLabels: spec?.selector ?? {} }, { matchLabels: podLabels })) continue;
+        objection ??= `Service ${namespace}/${metadata?.name} hides its clients from the pods (externalTrafficPolicy: Cluster): set Local, or kubernetes.sourcesPreserved: true if your network preserves them`;
+      }
+    },
+  );
+  return read.ok ? ok(objection) : read;
+};
+
 /** Everything that a policy of ours stands on; the first objection, in the order in which one would mend them. */
-export const surveyGround = async (connection: Connection, options: GroundOptions): Finding => {
-  if (!options.cniEnforces) {
-    const found = await plugin(connection);
-    if (!found.ok || found.value !== undefined) return found;
+export const surveyGround = async (
+  connection: Connection,
+  options: GroundOptions,
+): Promise<Result<Ground, ApiFault>> => {
+  const { namespaces, cniEnforces, sourcesPreserved } = options;
+  const looks: (() => Finding)[] = [
+    ...(cniEnforces ? [] : [() => plugin(connection)]),
+    () => otherKinds(connection, namespaces),
+    ...namespaces.map((namespace) => () => podsOf(connection, namespace, options)),
+  ];
+  const hidden = new Map<string, string>();
+  for (const look of looks) {
+    const found = await look();
+    if (!found.ok) return found;
+    if (found.value !== undefined) return ok({ objection: found.value, hidden });
   }
-  const others = await otherKinds(connection, options.namespaces);
-  if (!others.ok || others.value !== undefined) return others;
-  for (const namespace of options.namespaces) {
-    const found = await podsOf(connection, namespace, options);
-    if (!found.ok || found.value !== undefined) return found;
+  for (const namespace of sourcesPreserved ? [] : namespaces) {
+    const found = await hiddenIn(connection, namespace, options);
+    if (!found.ok) return found;
+    if (found.value !== undefined) hidden.set(namespace, found.value);
   }
-  return ok(undefined);
+  return ok({ objection: undefined, hidden });
 };

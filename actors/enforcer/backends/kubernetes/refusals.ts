@@ -18,6 +18,8 @@ export type Wish = {
 
 /** Of one network; each takes an entry of its own. */
 const PORTS_MAX = 64;
+/** Networks times ports of one policy. */
+const CLAIMS_MAX = 20_000;
 
 /** The reason names what the rule asks for and whose limit it is. */
 export const wishOf = (
@@ -40,12 +42,16 @@ export const wishOf = (
   if (namespaces.length === 0) {
     return err(`namespace ${namespace} is not one of kubernetes.namespaces (${served.join(', ')})`);
   }
+  const ports = (target.ports ?? []).length;
+  if (ports > PORTS_MAX) return err(`more than ${PORTS_MAX} ports`);
+  const networks = targetNetworks(target);
+  if (networks.length * Math.max(1, ports) > CLAIMS_MAX) {
+    return err(`more than ${CLAIMS_MAX} pairs of a network and a port`);
+  }
   const claims = claimsOf({ ...rule, target });
   if (!claims.ok) return claims;
   const refusal = claims.value.map(claimRefusal).find((one) => one !== undefined);
   if (refusal !== undefined) return err(refusal);
-  if ((target.ports ?? []).length > PORTS_MAX) return err(`more than ${PORTS_MAX} ports`);
-  const networks = targetNetworks(target);
   for (const network of networks) {
     const own = cluster.find((one) => overlaps(one, network));
     if (own === undefined) continue;

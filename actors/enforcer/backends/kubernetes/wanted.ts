@@ -24,16 +24,29 @@ export const groupsFor = (namespaces: readonly string[]): readonly Group[] =>
 const isAbout = ({ claims, namespaces }: Wish, { namespace, direction }: Group): boolean =>
   namespaces.includes(namespace) && claims.some((claim) => claim.direction === direction);
 
-/** A policy is in force everywhere that it asks for, or nowhere. */
-export const beside = (wishes: Wishes, others: Others, site: Site): Refused => {
+/**
+ * A policy is in force everywhere that it asks for, or nowhere. `hidden`: namespaces whose pods do not see
+ * who connects to them.
+ */
+export const beside = (
+  wishes: Wishes,
+  others: Others,
+  hidden: ReadonlyMap<string, string>,
+  site: Site,
+): Refused => {
   const refused = new Map<string, Fault>();
+  for (const [namespace, reason] of hidden) {
+    for (const id of idsAbout(wishes, { namespace, direction: 'in' }, true)) {
+      refused.set(id, fault(reason));
+    }
+  }
   for (const [namespace, policies] of others) {
     for (const direction of DIRECTIONS) {
       const rival = rivalOf(policies, site.podLabels, direction);
       if (rival === undefined) continue;
-      for (const [id, wish] of wishes) {
-        if (refused.has(id) || !isAbout(wish, { namespace, direction })) continue;
-        refused.set(id, fault(rivalReason(rival, direction, wish.networks)));
+      for (const id of idsAbout(wishes, { namespace, direction }, true)) {
+        if (refused.has(id)) continue;
+        refused.set(id, fault(rivalReason(rival, direction, wishes.get(id)!.networks)));
       }
     }
   }
@@ -85,5 +98,7 @@ export const bodiesFor = (site: Site, group: Group, wishes: Wishes): readonly Bo
 };
 
 /** Ids of what asks something of a group. */
-export const idsAbout = (wishes: Wishes, group: Group): readonly string[] =>
-  [...wishes].flatMap(([id, wish]) => (!isDry(wish) && isAbout(wish, group) ? [id] : []));
+export const idsAbout = (wishes: Wishes, group: Group, withDry: boolean): readonly string[] =>
+  [...wishes].flatMap(([id, wish]) =>
+    isAbout(wish, group) && (withDry || !isDry(wish)) ? [id] : [],
+  );

@@ -53,7 +53,10 @@ export const readAll = async (
 const groupOf = (site: Site, namespace: string, name: string): Group | undefined =>
   groupsFor([namespace]).find(({ direction }) => groupName(site, direction) === name);
 
-/** Groups for other pods are of an earlier configuration: they go before anything comes. */
+/**
+ * Groups for other pods are of an earlier configuration. They go last: what both deny is denied to pods of both
+ * all the while.
+ */
 export const stepsFor = (
   site: Site,
   { own }: Pick<View, 'own'>,
@@ -72,7 +75,7 @@ export const stepsFor = (
       now.push(stepsOf(wanted(group), standing, openBody(site, group)));
     }
   }
-  return [...old, ...now];
+  return [...now, ...old];
 };
 
 /** The base of a group for other pods, opened: it selects whom its objects select. */
