@@ -16,6 +16,7 @@ import {
 } from '#proto/policy.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 import type { RoleBook } from '#proto/roles.ts';
+import type { PolicyState } from '#proto/state.ts';
 import { sizeProblem } from '#proto/wire/codec.ts';
 import { verifyControl } from '#proto/wire/control.ts';
 import { policyUpdateWire } from '#proto/wire/policy-update.ts';
@@ -71,8 +72,12 @@ const refusal = (
   ruleHash = '',
 ): Result<never, Refusal> => err({ policyId, code, reason, ruleHash });
 
-const entryOf = (proven: Proven, policyId: string, trusted: Trusted): Entry | undefined => {
-  const state = provenPolicy(proven);
+const entryOf = (
+  proven: Proven,
+  state: PolicyState,
+  policyId: string,
+  trusted: Trusted,
+): Entry | undefined => {
   const rule = parsePolicyRule(new TextEncoder().encode(state.rule));
   if (!rule.ok) return undefined;
   return {
@@ -139,16 +144,17 @@ export const judge = (
   if (!proven.ok) {
     return refusal(id, `proof-${proven.error}`, 'the commit proof does not hold', ruleHash);
   }
+  const state = provenPolicy(proven.value);
   const obeyed = situation.obeyed(id);
   const known = ok({ kind: 'known', policyId: id } as const);
   // Validators prove one value at different heights, in any order, and the bus gives records again.
-  const isSame = obeyed?.height === provenPolicy(proven.value).height;
+  const isSame = obeyed?.height === state.height;
   if (obeyed !== undefined && proven.value.height <= obeyed.anchorHeight) {
     if (isSame || proven.value.height === obeyed.anchorHeight) return known;
     const reason = `anchor ${proven.value.height}, seen ${obeyed.anchorHeight}`;
     return refusal(id, 'proof-old', reason, ruleHash);
   }
-  const entry = entryOf(proven.value, id, trusted);
+  const entry = entryOf(proven.value, state, id, trusted);
   if (entry === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
   if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
   if (entry.expiresMs <= atMs) {

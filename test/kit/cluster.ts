@@ -1,8 +1,12 @@
 /** Six processes as `cluster` runs them, on a broker and a database of the test, and what they leave behind. */
-import { cpSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
+import { prepareChain } from '#actors/replica/cluster/chain.ts';
+import { pinFile, readGenesisFile } from '#actors/replica/genesis-create.ts';
+import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
+import { configHash, encodeGenesis, type Genesis } from '#proto/genesis.ts';
 import { decodeAck } from '#proto/wire/ack.ts';
 import { decodeAnomaly } from '#proto/wire/anomaly.ts';
 import { decodeEvidence } from '#proto/wire/evidence.ts';
@@ -48,6 +52,8 @@ export type ClusterOptions = {
   readonly source: string;
   /** Lines of `--set`. */
   readonly set?: readonly string[];
+  /** Of the genesis, where they are not the usual ones. */
+  readonly parameters?: Partial<Genesis['parameters']>;
   /** Folder of a node whose detector's key is used: an anomaly that grows from another cites an id with it. */
   readonly keysOf?: string;
   readonly timeoutMs: number;
@@ -92,10 +98,21 @@ const isSettled = async (at: Surroundings): Promise<boolean> => {
   return Number(sql?.acks) >= policiesOf(chainsOf(at)[0]!).length;
 };
 
+/** Keys and genesis as the first start of `cluster` would make them. */
+const writeGenesis = (data: string, parameters: Partial<Genesis['parameters']>): void => {
+  const made = prepareChain(data);
+  if (!made.ok) throw new Error(made.error);
+  const usual = readGenesisFile(made.value.file);
+  if (!usual.ok) throw new Error(usual.error);
+  const genesis = { ...usual.value, parameters: { ...usual.value.parameters, ...parameters } };
+  writeFileSync(made.value.file, encodeGenesis(genesis));
+  writeFileSync(pinFile(made.value.file), hex(configHash(genesis, crypto)));
+};
+
 /** Starts `cluster`; it is not ready yet. */
 export const startCluster = async (
   at: Surroundings,
-  { source, set = [], keysOf, timeoutMs }: ClusterOptions,
+  { source, set = [], parameters = {}, keysOf, timeoutMs }: ClusterOptions,
 ): Promise<ClusterRun> => {
   const { data, kafka, postgres } = at;
   if (keysOf !== undefined) {
@@ -103,6 +120,7 @@ export const startCluster = async (
       cpSync(path.join(keysOf, 'keys', key), path.join(data, 'detector', 'keys', key));
     }
   }
+  writeGenesis(data, parameters);
   const [port, apiPort] = [await freePorts(VALIDATORS.length), await freePorts(PROCESSES)];
   const places = ['--port', `${port}`, '--api-port', `${apiPort}`];
   const services = ['--brokers', `127.0.0.1:${kafka.ports.plain}`];
@@ -158,6 +176,7 @@ export type Traces = {
   /** Content hashes of the topic, each once. */
   readonly published: readonly string[];
   readonly policies: readonly string[];
+  /** Failed ones with their codes. */
   readonly acks: { readonly applied: readonly string[]; readonly failed: readonly string[] };
   readonly letters: readonly Letter[];
 };
@@ -182,7 +201,9 @@ const ackedIn = (records: readonly BusRecord[], result: 'applied' | 'failed'): s
     records.flatMap(({ value }) => {
       const ack = decodeAck(value);
       if (!ack.ok) throw new Error(`an ack does not decode: ${ack.error.detail}`);
-      return ack.value.result === result ? [ack.value.policyId] : [];
+      const { policyId, errorCode } = ack.value;
+      if (ack.value.result !== result) return [];
+      return [result === 'applied' ? policyId : `${policyId} ${errorCode}`];
     }),
   );
 
