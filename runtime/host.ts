@@ -1,5 +1,6 @@
 /** What the actors of a thread need of it: the register, and the way to the main thread. */
 import { unixMs } from '#native/clock.ts';
+import { isDiskFull } from '#native/disk.ts';
 import type { Lane } from '#native/lanes/lane.ts';
 import type { Register } from '#native/lanes/register.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
@@ -7,7 +8,7 @@ import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
 import type { Place } from './directory.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Shell } from './shell.ts';
-import type { DeadReason, ThreadEvent } from './thread.ts';
+import type { Crash, DeadReason, ThreadEvent } from './thread.ts';
 
 /** What an actor needs of the thread that it lives on. */
 export type Host = {
@@ -31,6 +32,10 @@ export const thrown = (error: unknown): { readonly error: string; readonly stack
   error instanceof Error
     ? { error: error.message, stack: error.stack ?? '' }
     : { error: String(error), stack: '' };
+
+/** What an error that ended an actor means for its supervisor. */
+export const crashReason = (error: unknown): Crash['reason'] =>
+  isDiskFull(error) ? 'no-room' : 'crash';
 
 /** Random 32-bit words, never 0: xorshift32, seeded once a thread. */
 const randomWords = (): (() => number) => {
@@ -90,7 +95,8 @@ export const hostOf = (
       if (mailbox.closed || shell().stopped) return;
       shell().stop();
       const { index: actor, path, out } = mailbox;
-      const crash = { actor, path, kind, ...thrown(error), trace: out.traceId() };
+      const reason = crashReason(error);
+      const crash = { actor, path, reason, kind, ...thrown(error), trace: out.traceId() };
       outside.post({ kind: 'crash', crash });
       outside.exit();
     },

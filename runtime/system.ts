@@ -16,7 +16,7 @@ import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SystemSpec } from './spec.ts';
 import { Supervision } from './supervision.ts';
-import type { ThreadEvent } from './thread.ts';
+import type { Crash, ThreadEvent } from './thread.ts';
 import type { Thread, ThreadExit } from './threads.ts';
 import { SILENT_MS, type Watchdog, watchOver } from './watchdog.ts';
 
@@ -76,8 +76,8 @@ class Running {
   private control: ControlServer | undefined;
   /** Who waits for the end of an actor that drains. */
   private readonly draining = new Map<Member, () => void>();
-  /** Threads whose crash has been reported by themselves. */
-  private readonly reported = new Set<number>();
+  /** Threads whose crash has been reported by themselves, and of what kind it was. */
+  private readonly reported = new Map<number, Crash['reason']>();
   /** Messages that nobody will read: their receiver has ended for good. */
   private unreadCount = 0;
   private stopping: Promise<Stopped> | undefined;
@@ -196,7 +196,10 @@ class Running {
   private onThread(event: ThreadEvent): void {
     switch (event.kind) {
       case 'crash':
-        this.reported.add(this.population.members[event.crash.actor]!.place.thread);
+        this.reported.set(
+          this.population.members[event.crash.actor]!.place.thread,
+          event.crash.reason,
+        );
         return this.report({ kind: 'crash', crash: event.crash, atMs: unixMs() });
       case 'ended': {
         const member = this.population.members[event.actor]!;
@@ -231,15 +234,17 @@ class Running {
     const inside = this.population
       .residents(thread.index)
       .filter((m) => m.state === 'running' || m.state === 'starting');
-    const known = this.reported.delete(thread.index);
+    const known = this.reported.get(thread.index);
+    this.reported.delete(thread.index);
     if (exit.expected || inside.length === 0) return;
-    if (!known) {
+    if (known === undefined) {
       const { index: actor, path } = inside[0]!.place;
+      const { reason, stack } = exit;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
-      const crash = { actor, path, kind: 'thread', error, stack: exit.stack, trace: '' };
+      const crash = { actor, path, reason, kind: 'thread', error, stack, trace: '' };
       this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
-    this.supervision.died(inside, 'crash');
+    this.supervision.died(inside, known ?? exit.reason);
   }
 
   private unread({ place: { path } }: Member, count: number): void {

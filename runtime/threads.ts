@@ -3,8 +3,9 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { expose, type Remote, wrap } from 'comlink';
 import { inNative, resetCustody, seize } from '#native/custody.ts';
 import { endpoint } from './endpoint.ts';
+import { crashReason } from './host.ts';
 import { withDeadline } from './port.ts';
-import type { MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thread.ts';
+import type { Crash, MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thread.ts';
 
 /** How long a native call may keep a thread that is to be terminated. */
 const NATIVE_WAIT_MS = 1000;
@@ -14,6 +15,7 @@ export type ThreadExit = {
   /** What Node said: an error that nobody caught, ERR_WORKER_OUT_OF_MEMORY, or nothing. */
   readonly error: string;
   readonly stack: string;
+  readonly reason: Crash['reason'];
   /** We terminated it. */
   readonly expected: boolean;
 };
@@ -48,7 +50,7 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
   const remote = wrap<ThreadControl>(endpoint(control.port2));
   let alive = true;
   let expected = false;
-  let failure = { error: '', stack: '' };
+  let failure: Omit<ThreadExit, 'expected'> = { error: '', stack: '', reason: 'crash' };
   let ended: () => void = () => {};
   const gone = new Promise<void>((resolve) => {
     ended = resolve;
@@ -75,7 +77,11 @@ export const spawnThread = (setup: ThreadSetup, main: MainControl, on: ThreadLis
   };
   worker.on('message', on.event);
   worker.on('error', (error: Error & { code?: string }) => {
-    failure = { error: `${error.code ?? error.name}: ${error.message}`, stack: error.stack ?? '' };
+    failure = {
+      error: `${error.code ?? error.name}: ${error.message}`,
+      stack: error.stack ?? '',
+      reason: crashReason(error),
+    };
   });
   worker.on('exit', () => {
     alive = false;

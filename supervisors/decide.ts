@@ -2,10 +2,11 @@
  * Supervision as a function: (tree, history, exit) -> what to do. Nothing here starts or stops anything.
  *
  * Restarts are counted by the supervisor whose children they are; above its intensity it gives up, which is the crash of
- * a permanent child one level higher. The root giving up is the end of the system.
+ * a permanent child one level higher. The root giving up is the end of the system. An end for want of room on a disk is
+ * not counted: the child comes back after its back-off for as long as it takes.
  */
 import { type Attempts, attempt, BACKOFF, type Backoff, delayMs } from './backoff.ts';
-import { affected, comesBack, type Reason, restartOf } from './strategy.ts';
+import { affected, comesBack, isFailure, type Reason, restartOf } from './strategy.ts';
 import { type Child, parentOf, type Supervisor, startOrder, stopOrder } from './tree.ts';
 
 /** Actors that died together: siblings (a thread takes all its actors along). */
@@ -107,12 +108,13 @@ const giveUp = (s: Situation, supervisor: Supervisor): Plan => {
 };
 
 const restart = (s: Situation, supervisor: Supervisor, back: readonly Child[]): Plan => {
-  const { atMs } = s.exit;
+  const { atMs, reason } = s.exit;
   const { path, intensity } = supervisor;
   const sinceMs = atMs - intensity.periodS * 1000;
   const recent = (s.history.restarts[path] ?? []).filter((ms) => ms > sinceMs);
-  const restarts = { ...s.history.restarts, [path]: [...recent, atMs] };
-  if (recent.length + 1 > intensity.restarts) {
+  const counted = reason === 'no-room' ? recent : [...recent, atMs];
+  const restarts = { ...s.history.restarts, [path]: counted };
+  if (counted.length > intensity.restarts) {
     return giveUp({ ...s, history: { ...s.history, restarts } }, supervisor);
   }
   const backoff = s.settings.backoff ?? BACKOFF;
@@ -144,7 +146,7 @@ const handle = (
 ): Plan => {
   const back = dead.filter((c) => comesBack(restartOf(c), reason));
   const left = dead.filter((c) => !back.includes(c));
-  const significant = left.some((c) => c.kind === 'actor' && c.significant && reason !== 'crash');
+  const significant = left.some((c) => c.kind === 'actor' && c.significant && !isFailure(reason));
   if (significant) return shutDown(s, supervisor);
   // As in OTP, a transient child that ended normally stays known: a group restart starts it again.
   const never = left.filter((c) => reason === 'halt' || restartOf(c) === 'temporary');
