@@ -7,12 +7,14 @@
  * As root; everything happens in a network namespace that is made and removed here.
  */
 import { execFileSync } from 'node:child_process';
+import { loadavg } from 'node:os';
 import type { Backend } from '#actors/enforcer/backend.ts';
 import { iptablesBackend } from '#actors/enforcer/backends/iptables.ts';
 import { nftablesBackend } from '#actors/enforcer/backends/nftables.ts';
 import type { FirewallOptions } from '#actors/enforcer/backends/set-backend.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import type { PolicyRule } from '#proto/policy.ts';
+import { provenance } from './kit/provenance.ts';
 
 /** What one fetch of the bus brings. */
 const BATCH = 256;
@@ -138,6 +140,7 @@ const oneByOne = async (
   console.log(`one ${name} process a rule: ${perSecond(ONE_BY_ONE, ms)}`);
 };
 
+console.log(`${provenance()}, load ${loadavg()[0]!.toFixed(0)}`);
 execFileSync('ip', ['netns', 'add', netns]);
 try {
   for (const mix of MIXES) await measure(nftablesBackend, mix);

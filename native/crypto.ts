@@ -7,8 +7,17 @@ import {
   sign as signWith,
   verify as verifyWith,
 } from 'node:crypto';
-import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import type { Crypto, KeyPair, SignatureClaim } from '#proto/crypto.ts';
+import { diskFault } from './disk.ts';
 
 /** RFC 8410: what stands before the 32 raw bytes of an Ed25519 key. */
 const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
@@ -145,8 +154,12 @@ const writeNew = (path: string, pem: string): void => {
     throw new KeyFileError('unreadable', path, reason);
   }
   try {
-    writeSync(file, pem);
+    writeFileSync(file, pem);
     fsyncSync(file);
+  } catch (cause) {
+    // Half a key would be refused for ever, as it is never overwritten.
+    rmSync(path, { force: true });
+    throw diskFault(cause, path);
   } finally {
     closeSync(file);
   }

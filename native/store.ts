@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DiskFullError, diskFault, isReadOnly } from './disk.ts';
 
 /** What a column takes and gives. A 64-bit integer beyond 2^53 throws when read as a number. */
 export type StoreValue = null | number | bigint | string | Uint8Array;
@@ -16,7 +17,7 @@ export type Statement<Params extends readonly StoreValue[], Row extends object> 
   run(...params: Params): { readonly changes: number };
 };
 
-export type StoreErrorCode = 'unreadable' | 'damaged' | 'newer' | 'migration';
+export type StoreErrorCode = 'unreadable' | 'read-only' | 'damaged' | 'newer' | 'migration';
 
 /** Why a store does not open; the message names the file. */
 export class StoreError extends Error {
@@ -30,7 +31,10 @@ export class StoreError extends Error {
   }
 }
 
-/** One SQLite file of one actor: what a transaction has written is on the disk when it returns. */
+/**
+ * One SQLite file of one actor: what a transaction has written is on the disk when it returns. Without room on the disk
+ * everything that writes throws DiskFullError and has written nothing; what was there stays, and is read.
+ */
 export type Store = {
   /** Compile once and keep; the caller answers for the types of its own SQL. */
   statement<Params extends readonly StoreValue[], Row extends object = StoreRow>(
@@ -52,15 +56,9 @@ export type StoreOptions = {
 /** How long a reader of another process may hold the file before a write fails. */
 const BUSY_TIMEOUT_MS = 5000;
 
-/** Opens or creates. Throws StoreError. `:memory:` is a store without a disk, for tests. */
+/** Opens or creates. Throws StoreError or DiskFullError. `:memory:` is a store without a disk, for tests. */
 export const openStore = (path: string, options: StoreOptions): Store => {
-  if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
-  let db: DatabaseSync;
-  try {
-    db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-  } catch (cause) {
-    throw new StoreError('unreadable', path, reasonOf(cause));
-  }
+  const db = openFile(path);
   try {
     prepareFile(db, path, options.checked ?? true);
     migrate(db, path, options.migrations);
@@ -68,7 +66,25 @@ export const openStore = (path: string, options: StoreOptions): Store => {
     db.close();
     throw cause;
   }
-  return storeOf(db);
+  return storeOf(db, path);
+};
+
+const openFile = (path: string): DatabaseSync => {
+  try {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
+    return new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
+  } catch (cause) {
+    throw openingFault(cause, path, 'unreadable');
+  }
+};
+
+/** A full disk and one that may not be written to are no damage of the file. */
+const openingFault = (cause: unknown, path: string, otherwise: StoreErrorCode): Error => {
+  const fault = diskFault(cause, path);
+  if (fault instanceof DiskFullError || fault instanceof StoreError) return fault;
+  if (!isReadOnly(fault, path)) return new StoreError(otherwise, path, reasonOf(fault));
+  const remedy = `let this user write to ${dirname(path)}, or give another data folder`;
+  return new StoreError('read-only', path, `it may not be written to; ${remedy}`);
 };
 
 const prepareFile = (db: DatabaseSync, path: string, checked: boolean): void => {
@@ -78,8 +94,7 @@ const prepareFile = (db: DatabaseSync, path: string, checked: boolean): void => 
     const verdict = db.prepare('PRAGMA quick_check(1)').get()?.quick_check;
     if (verdict !== 'ok') throw new StoreError('damaged', path, `integrity check: ${verdict}`);
   } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    throw new StoreError('damaged', path, reasonOf(cause));
+    throw openingFault(cause, path, 'damaged');
   }
 };
 
@@ -96,6 +111,8 @@ const migrate = (db: DatabaseSync, path: string, migrations: readonly string[]):
         db.exec(`PRAGMA user_version = ${from + 1}`);
       });
     } catch (cause) {
+      const fault = openingFault(cause, path, 'migration');
+      if (!(fault instanceof StoreError) || fault.code !== 'migration') throw fault;
       throw new StoreError('migration', path, `to schema ${from + 1}: ${reasonOf(cause)}`);
     }
   }
@@ -114,10 +131,19 @@ const inTransaction = <T>(db: DatabaseSync, body: () => T): T => {
   }
 };
 
-const storeOf = (db: DatabaseSync): Store => ({
+/** Everything that writes goes through here. */
+const written = <T>(path: string, write: () => T): T => {
+  try {
+    return write();
+  } catch (cause) {
+    throw diskFault(cause, path);
+  }
+};
+
+const storeOf = (db: DatabaseSync, path: string): Store => ({
   statement: <Params extends readonly StoreValue[], Row extends object>(sql: string) =>
-    statementOf<Params, Row>(db.prepare(sql)),
-  transaction: (body) => inTransaction(db, body),
+    statementOf<Params, Row>(db.prepare(sql), path),
+  transaction: (body) => written(path, () => inTransaction(db, body)),
   close: () => {
     if (db.isOpen) db.close();
   },
@@ -125,11 +151,12 @@ const storeOf = (db: DatabaseSync): Store => ({
 
 const statementOf = <Params extends readonly StoreValue[], Row extends object>(
   prepared: StatementSync,
+  path: string,
 ): Statement<Params, Row> => ({
   get: (...params) => prepared.get(...params) as Row | undefined,
   all: (...params) => prepared.all(...params) as Row[],
   each: (...params) => prepared.iterate(...params) as IterableIterator<Row>,
-  run: (...params) => ({ changes: Number(prepared.run(...params).changes) }),
+  run: (...params) => written(path, () => ({ changes: Number(prepared.run(...params).changes) })),
 });
 
 const reasonOf = (cause: unknown): string =>

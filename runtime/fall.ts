@@ -7,12 +7,12 @@ import type { Hand } from '#native/lanes/hand.ts';
 import { HEADER_WORDS, KIND_MASK, laneView, REPLY } from '#native/lanes/lane.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { Link } from './thread.ts';
+import type { Crash, Link } from './thread.ts';
 
 /** Ends a mailbox whose actor has crashed. The caller publishes what earlier steps wrote. */
-export const cutShort = (mailbox: Mailbox, pool: SlabPool): void => {
+export const cutShort = (mailbox: Mailbox, pool: SlabPool, reason: Crash['reason']): void => {
   const { span0, span1 } = mailbox.out;
-  mailbox.hand.blame();
+  mailbox.hand.blame(reason === 'crash');
   pool.abort();
   for (const { lane } of mailbox.routes.lanes.values()) {
     if (lane.dirty) lane.retract(span0, span1);

@@ -1,5 +1,6 @@
 /** What the actors of a thread need of it: the register, and the way to the main thread. */
 import { unixMs } from '#native/clock.ts';
+import { isDiskFull } from '#native/disk.ts';
 import type { Lane } from '#native/lanes/lane.ts';
 import type { Register } from '#native/lanes/register.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
@@ -31,6 +32,10 @@ export const thrown = (error: unknown): { readonly error: string; readonly stack
   error instanceof Error
     ? { error: error.message, stack: error.stack ?? '' }
     : { error: String(error), stack: '' };
+
+/** What an error that ended an actor means for its supervisor. */
+export const crashReason = (error: unknown): Crash['reason'] =>
+  isDiskFull(error) ? 'no-room' : 'crash';
 
 /** Random 32-bit words, never 0: xorshift32, seeded once a thread. */
 const randomWords = (): (() => number) => {
@@ -92,7 +97,9 @@ export const hostOf = (
     crash: (mailbox: Mailbox, kind, error) => {
       if (mailbox.closed || shell().stopped) return;
       const { index: actor, path, out } = mailbox;
-      outside.fallen(mailbox, { actor, path, kind, ...thrown(error), trace: out.traceId() });
+      const reason = crashReason(error);
+      const trace = out.traceId();
+      outside.fallen(mailbox, { actor, path, reason, kind, ...thrown(error), trace });
     },
   };
 };

@@ -1,6 +1,7 @@
 /** Structured log lines: one JSON object a line, each with level, time and the actor that speaks. */
 import { pino } from 'pino';
 import type { LogFields, LogLevel } from './actor.ts';
+import { openLines } from './lines.ts';
 import { redact } from './topology/secrets.ts';
 
 export type Log = {
@@ -12,9 +13,8 @@ export type Log = {
 
 /** `fd` is 1 or 2; lines below `level` are dropped. */
 export const openLog = (node: string, level: LogLevel, fd: number): Log => {
-  const destination = pino.destination({ fd, sync: true });
-  // A reader that went away must not stop a node.
-  destination.on('error', () => undefined);
+  // Not pino's own destination: while a disk is full it keeps every line in memory and never ends.
+  const lines = openLines(fd);
   const logger = pino(
     {
       level,
@@ -22,14 +22,17 @@ export const openLog = (node: string, level: LogLevel, fd: number): Log => {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    destination,
+    lines,
   );
   return {
     write: (severity, actor, text, fields = {}) => {
+      const lost = lines.takeLost();
+      if (lost > 0)
+        logger.warn({ actor: 'runtime', lost }, 'lines of the log could not be written');
       const known = redact(fields) as object;
       logger[severity]({ actor, ...known }, String(redact(text)));
     },
-    flush: () => destination.flushSync(),
+    flush: lines.flush,
   };
 };
 

@@ -13,8 +13,9 @@ if (launched && process.channel !== undefined) {
 
 // `node runtime tree | head`: the reader has gone, which is no failure of ours.
 process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
-  if (fault.code !== 'EPIPE') throw fault;
-  process.exit(0);
+  if (fault.code === 'EPIPE') process.exit(0);
+  process.stderr.write(`error: standard output cannot be written (${fault.code})\n`);
+  process.exit(1);
 });
 
 process.exit(await main(process.argv.slice(2), { out: process.stdout, err: process.stderr }));

@@ -205,7 +205,7 @@ export class Residence implements ThreadControl {
   private fallen(mailbox: Mailbox, crash: Crash): void {
     const { index } = mailbox;
     this.shell.remove(mailbox);
-    cutShort(mailbox, this.machine.pool);
+    cutShort(mailbox, this.machine.pool, crash.reason);
     this.shell.flush();
     void this.inTurn(index, () => this.renew(mailbox, crash));
   }
@@ -215,7 +215,8 @@ export class Residence implements ThreadControl {
     const { index, adapter } = mailbox;
     const { register } = this.machine;
     if (this.mailboxes.get(index) !== mailbox) return; // closed meanwhile, by its supervisor
-    const granted = register.claim(index);
+    // Without room it would only fail again at once.
+    const granted = crash.reason !== 'no-room' && register.claim(index);
     if (granted) register.end(index, 'down');
     this.mailboxes.delete(index);
     this.outside.post({ kind: 'crash', crash, outcome: granted ? 'restarts' : 'waits' });

@@ -4,10 +4,11 @@
  */
 import { decide, type History, NO_HISTORY, type Plan } from '#supervisors/decide.ts';
 import { comesBackAlone, forgetsAtMs, isAlone } from '#supervisors/grant.ts';
-import type { Reason } from '#supervisors/strategy.ts';
+import { isFailure, type Reason } from '#supervisors/strategy.ts';
 import type { Supervisor } from '#supervisors/tree.ts';
 import { joinPath } from './directory.ts';
 import type { RuntimeEvent } from './events.ts';
+import { crashReason } from './host.ts';
 import type { Member, Population } from './population.ts';
 import type { SupervisorSpec } from './spec.ts';
 
@@ -209,7 +210,7 @@ export class Supervision {
     const gone = find(plan.gone);
     for (const m of gone) {
       this.wanted.delete(m);
-      m.state = reason === 'crash' ? 'failed' : 'stopped';
+      m.state = isFailure(reason) ? 'failed' : 'stopped';
       this.on.unread(m, this.population.end(m, true));
       this.on.report({ kind: 'ended', path: m.place.path, reason });
     }
@@ -278,12 +279,13 @@ export class Supervision {
     if (m.state !== 'starting') return; // its thread died, which was noticed
     const { index: actor, path, thread: index } = m.place;
     const { message, stack = '' } = error;
-    const crash = { actor, path, kind: 'start', error: message, stack, trace: '' };
+    const reason = crashReason(error);
+    const crash = { actor, path, reason, kind: 'start', error: message, stack, trace: '' };
     this.on.report({ kind: 'crash', crash, atMs: Date.now() });
     const thread = this.population.thread(m);
     this.died(
       this.population.residents(index).filter((r) => r === m || r.state === 'running'),
-      'crash',
+      reason,
     );
     if (thread !== undefined && !(await thread.terminate('asked'))) this.on.stuck(m);
   }

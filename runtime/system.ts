@@ -78,8 +78,8 @@ class Running {
   private control: ControlServer | undefined;
   /** Who waits for the end of an actor that drains. */
   private readonly draining = new Map<Member, () => void>();
-  /** Threads whose crash has been reported by themselves. */
-  private readonly reported = new Set<number>();
+  /** Threads whose crash has been reported by themselves, and of what kind it was. */
+  private readonly reported = new Map<number, Crash['reason']>();
   /** Messages that nobody will read: their receiver has ended for good. */
   private unreadCount = 0;
   private stopping: Promise<Stopped> | undefined;
@@ -242,9 +242,9 @@ class Running {
       case 'restarts':
         return this.supervision.returns(member);
       case 'waits':
-        return this.supervision.died([member], 'crash');
+        return this.supervision.died([member], crash.reason);
       case 'ends': // its exit follows
-        this.reported.add(member.place.thread);
+        this.reported.set(member.place.thread, crash.reason);
         return;
       default:
         return unreachable(outcome);
@@ -257,15 +257,17 @@ class Running {
     const inside = this.population
       .residents(thread.index)
       .filter((m) => m.state === 'running' || m.state === 'starting');
-    const known = this.reported.delete(thread.index);
+    const known = this.reported.get(thread.index);
+    this.reported.delete(thread.index);
     if (exit.why === 'asked' || inside.length === 0) return;
-    if (!known) {
+    if (known === undefined) {
       const { index: actor, path } = inside[0]!.place;
+      const { reason, stack } = exit;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
-      const crash = { actor, path, kind: 'thread', error, stack: exit.stack, trace: '' };
+      const crash = { actor, path, reason, kind: 'thread', error, stack, trace: '' };
       this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
-    this.supervision.died(inside, 'crash');
+    this.supervision.died(inside, known ?? exit.reason);
   }
 
   private unread({ place: { path } }: Member, count: number): void {

@@ -119,6 +119,8 @@ export type DeadLetter = {
 export type Crash = {
   readonly actor: number;
   readonly path: string;
+  /** no-room: a disk is full; it is started again until there is room. */
+  readonly reason: 'crash' | 'no-room';
   /** Kind of the message in hand, or the phase: init, open, start, io. */
   readonly kind: string;
   readonly error: string;

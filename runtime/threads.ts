@@ -3,8 +3,9 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { expose, type Remote, wrap } from 'comlink';
 import { inNative, resetCustody, seize } from '#native/custody.ts';
 import { endpoint } from './endpoint.ts';
+import { crashReason } from './host.ts';
 import { withDeadline } from './port.ts';
-import type { MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thread.ts';
+import type { Crash, MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thread.ts';
 
 /** How long a native call may keep a thread that is to be terminated. */
 const NATIVE_WAIT_MS = 1000;
@@ -22,6 +23,7 @@ export type ThreadExit = {
   readonly stack: string;
   /** own: the thread ended by itself. */
   readonly why: End | 'own';
+  readonly reason: Crash['reason'];
 };
 
 export type Thread = {
@@ -78,7 +80,7 @@ export const spawnThread = (
   const remote = wrap<ThreadControl>(endpoint(control));
   let alive = true;
   let why: ThreadExit['why'] = 'own';
-  let failure = { error: '', stack: '' };
+  let failure: Omit<ThreadExit, 'why'> = { error: '', stack: '', reason: 'crash' };
   let ended: () => void = () => {};
   const gone = new Promise<void>((resolve) => {
     ended = resolve;
@@ -91,7 +93,7 @@ export const spawnThread = (
     terminate: async (wanted, text = '') => {
       if (!alive) return true;
       if (why === 'own' || wanted === 'asked') why = wanted;
-      if (text !== '') failure = { error: text, stack: '' };
+      if (text !== '') failure = { error: text, stack: '', reason: 'crash' };
       if (await seize(setup.custody, setup.thread, NATIVE_WAIT_MS)) {
         await worker.terminate();
         await gone;
@@ -106,7 +108,11 @@ export const spawnThread = (
   };
   worker.on('message', on.event);
   worker.on('error', (error: Error & { code?: string }) => {
-    failure = { error: `${error.code ?? error.name}: ${error.message}`, stack: error.stack ?? '' };
+    failure = {
+      error: `${error.code ?? error.name}: ${error.message}`,
+      stack: error.stack ?? '',
+      reason: crashReason(error),
+    };
   });
   worker.on('exit', () => {
     alive = false;

@@ -2,7 +2,8 @@
  * Supervision as a function: (tree, history, exit) -> what to do. Nothing here starts or stops anything.
  *
  * Restarts are counted by the supervisor whose children they are; above its intensity it gives up, which is the crash of
- * a child one level higher. The root giving up is the end of the system.
+ * a child one level higher. The root giving up is the end of the system. An end for want of room on a disk is not
+ * counted: the child comes back after its back-off for as long as it takes.
  */
 import { type Attempts, attempt, BACKOFF, type Backoff, delayMs, seedOf } from './backoff.ts';
 import { affected, comesBack, type Reason, shutsDown } from './strategy.ts';
@@ -126,12 +127,13 @@ const giveUp = (s: Situation, supervisor: Supervisor): Plan => {
 };
 
 const restart = (s: Situation, supervisor: Supervisor, back: readonly Child[]): Plan => {
-  const { atMs } = s.exit;
+  const { atMs, reason } = s.exit;
   const { path, intensity } = supervisor;
   const sinceMs = atMs - intensity.periodS * 1000;
   const recent = (s.history.restarts[path] ?? []).filter((ms) => ms > sinceMs);
-  const restarts = { ...s.history.restarts, [path]: [...recent, atMs] };
-  if (recent.length + 1 > intensity.restarts) {
+  const counted = reason === 'no-room' ? recent : [...recent, atMs];
+  const restarts = { ...s.history.restarts, [path]: counted };
+  if (counted.length > intensity.restarts) {
     return giveUp({ ...s, history: { ...s.history, restarts } }, supervisor);
   }
   const backoff = supervisor.backoff ?? s.settings.backoff ?? BACKOFF;

@@ -3,10 +3,13 @@ import { unreachable } from '#proto/result.ts';
 import type { Child, Restart, Supervisor } from './tree.ts';
 
 /**
- * How something ended. crash: an error, a kill, a start that failed; normal: it said so; halt: it asks never
- * to be started again.
+ * How something ended. crash: an error, a kill, a start that failed; no-room: its disk is full, which is not its fault
+ * and is mended from outside; normal: it said so; halt: it asks never to be started again.
  */
-export type Reason = 'crash' | 'normal' | 'halt';
+export type Reason = 'crash' | 'no-room' | 'normal' | 'halt';
+
+/** Did it end against its will? */
+export const isFailure = (reason: Reason): boolean => reason === 'crash' || reason === 'no-room';
 
 /** Does a child of this type come back after such an end? */
 export const comesBack = (restart: Restart, reason: Reason): boolean => {
@@ -15,7 +18,7 @@ export const comesBack = (restart: Restart, reason: Reason): boolean => {
     case 'permanent':
       return true;
     case 'transient':
-      return reason === 'crash';
+      return isFailure(reason);
     case 'temporary':
       return false;
     default:

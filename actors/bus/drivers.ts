@@ -87,7 +87,8 @@ const embedded = (config: EmbeddedConfig, { file, now, say }: Surroundings): Bus
     recordBytesMax: config.recordBytesMax,
     topicBytesMax: config.topicBytesMax,
     now,
-    failed: (reason) => say('error', 'the bus cannot write: publishers wait', { reason }),
+    failed: (reason) => say('error', `the bus cannot write, publishers wait: ${reason}`),
+    recovered: () => say('info', 'the bus writes again'),
   });
 
 /** Rejects with a sentence when waiting would not help. */

@@ -1,7 +1,8 @@
 /** The brake: while the panic file of a node stands, its agents enforce nothing. Every pull is written down. */
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { diskFault, writeWhole } from '#native/disk.ts';
 
 const panic = z.object({
   atMs: z.number(),
@@ -48,7 +49,7 @@ const jsonOf = (text: string): unknown => {
 /** Audit first: a brake that nobody can account for is not pulled. */
 export const startPanic = (dataDir: string, found: Panic): void => {
   audit(dataDir, 'panic', found);
-  writeFileSync(fileOf(dataDir), `${JSON.stringify(found)}\n`, { mode: PRIVATE });
+  writeWhole(fileOf(dataDir), `${JSON.stringify(found)}\n`, PRIVATE);
 };
 
 export const endPanic = (dataDir: string, by: string, atMs: number): void => {
@@ -56,8 +57,13 @@ export const endPanic = (dataDir: string, by: string, atMs: number): void => {
   rmSync(fileOf(dataDir), { force: true });
 };
 
-/** One line of JSON an event. */
+/** One line of JSON an event. Throws DiskFullError where there is no room for it. */
 export const audit = (dataDir: string, event: string, details: object): void => {
   const line = JSON.stringify({ event, ...details });
-  appendFileSync(auditFile(dataDir), `${line}\n`, { mode: PRIVATE });
+  const file = auditFile(dataDir);
+  try {
+    appendFileSync(file, `${line}\n`, { mode: PRIVATE });
+  } catch (cause) {
+    throw diskFault(cause, file);
+  }
 };

@@ -56,48 +56,61 @@ const NOBODY: SharedNonces = {
   close: () => undefined,
 };
 
-/** Without settings: nothing is shared. */
-export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): SharedNonces => {
-  if (config.redis === undefined) return NOBODY;
-  const { url } = config.redis;
-  const prefix = `nonce:${config.name}:`;
+/** Claims that Redis did not take, until it does; at most LATE_MAX, the newest. */
+const lateOf = (port: IoPort<Self>) => {
   let late: Late[] = [];
-  let said = '';
-
-  const keepForLater = (claims: readonly NonceClaim[]): void => {
-    const nowMs = port.now();
-    for (const claim of claims) late.push({ claim, untilMs: nowMs + claim.ttlMs });
-    if (late.length <= LATE_MAX) return;
-    port.emit('shared_nonces_forgotten', late.length - LATE_MAX);
-    late = late.slice(-LATE_MAX);
-  };
-  const failed = (fault: unknown): void => {
-    port.emit('shared_nonces_failures', 1);
-    const reason = explainRedis(fault, url);
-    if (reason !== said) port.log('warn', 'nonces are not shared through Redis now', { reason });
-    said = reason;
-  };
-  let catching = false;
-  const catchUp = async (): Promise<void> => {
-    if (catching) return;
-    catching = true;
-    try {
-      await tellLate();
-    } finally {
-      catching = false;
-    }
-  };
-  const tellLate = async (): Promise<void> => {
-    const told = late.length;
+  let telling = false;
+  const tellAll = async (set: (claims: NonceClaim[]) => Promise<unknown>): Promise<void> => {
     while (late.length > 0) {
       const nowMs = port.now();
       const some = late.slice(0, LATE_BATCH);
       const valid = some
         .filter(({ untilMs }) => untilMs > nowMs)
         .map(({ claim, untilMs }) => ({ ...claim, ttlMs: Math.ceil(untilMs - nowMs) }));
-      await setAll(link, prefix, valid);
+      await set(valid);
       late = late.slice(some.length);
     }
+  };
+  return {
+    keep: (claims: readonly NonceClaim[]): void => {
+      const nowMs = port.now();
+      for (const claim of claims) late.push({ claim, untilMs: nowMs + claim.ttlMs });
+      if (late.length <= LATE_MAX) return;
+      port.emit('shared_nonces_forgotten', late.length - LATE_MAX);
+      late = late.slice(-LATE_MAX);
+    },
+    /** Some wait, and nobody is telling them. */
+    waits: (): boolean => late.length > 0 && !telling,
+    /** Resolves to how many waited. */
+    tell: async (set: (claims: NonceClaim[]) => Promise<unknown>): Promise<number> => {
+      const told = late.length;
+      telling = true;
+      try {
+        await tellAll(set);
+      } finally {
+        telling = false;
+      }
+      return told;
+    },
+  };
+};
+
+/** Without settings: nothing is shared. */
+export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): SharedNonces => {
+  if (config.redis === undefined) return NOBODY;
+  const { url } = config.redis;
+  const prefix = `nonce:${config.name}:`;
+  const late = lateOf(port);
+  let said = '';
+
+  const failed = (fault: unknown): void => {
+    port.emit('shared_nonces_failures', 1);
+    const reason = explainRedis(fault, url);
+    if (reason !== said) port.log('warn', 'nonces are not shared through Redis now', { reason });
+    said = reason;
+  };
+  const catchUp = async (): Promise<void> => {
+    const told = await late.tell((claims) => setAll(link, prefix, claims));
     said = '';
     port.log('info', 'nonces are shared through Redis', { told });
   };
@@ -120,11 +133,11 @@ export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): Shar
         if (!link.isUp()) throw new Error('Redis is away');
         const seen = [...(await setAll(link, prefix, asked))];
         // It was there all the while and took nothing: full, or read-only.
-        if (late.length > 0) catchUp().catch(failed);
+        if (late.waits()) catchUp().catch(failed);
         return claims.map((one) => (one === null ? null : (seen.shift() ?? null)));
       } catch (fault) {
         if (link.isUp()) failed(fault);
-        keepForLater(asked);
+        late.keep(asked);
         return [];
       }
     },

@@ -2,9 +2,10 @@
  * What `start` needs before the system: the pinned genesis and the keys. With `genesis.create` they are made
  * under dataDir at the first start; that is for one process on loopback. Else they are read and compared.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, isAbsolute, join } from 'node:path';
 import { crypto, readPrivateKey, writeKeyPair } from '#native/crypto.ts';
+import { writeWhole } from '#native/disk.ts';
 import { hex } from '#proto/bytes.ts';
 import type { KeyPair } from '#proto/crypto.ts';
 import {
@@ -78,12 +79,6 @@ const makeGenesis = (view: TopologyView): Genesis => {
     parameters: defaultParameters,
     neverBlock: [...defaultNeverBlock],
   };
-};
-
-/** Whole or not at all: a crash must not leave half a genesis. */
-export const writeWhole = (file: string, bytes: Uint8Array | string): void => {
-  writeFileSync(`${file}.new`, bytes, { flush: true });
-  renameSync(`${file}.new`, file);
 };
 
 const create = (view: TopologyView): Result<Prepared, string> => {

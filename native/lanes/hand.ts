@@ -56,11 +56,14 @@ export class Hand {
     words[INPUT] = 0;
   }
 
-  /** The actor died of what it has in hand, if it has anything. */
-  blame(): void {
+  /**
+   * The actor died of what it has in hand, if it has anything. `counts`: false where the message is not at fault and may be
+   * tried for as long as it takes.
+   */
+  blame(counts = true): void {
     const { words } = this;
     if (words[INPUT] === 0) return;
-    words[DEATHS] = this.holdsSuspect() ? words[DEATHS]! + 1 : 1;
+    words[DEATHS] = counts && this.holdsSuspect() ? words[DEATHS]! + 1 : 1;
     words[SUSPECT_INPUT] = words[INPUT]!;
     words[SUSPECT_POSITION] = words[POSITION]!;
     words[INPUT] = 0;

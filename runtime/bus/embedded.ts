@@ -25,8 +25,10 @@ export type EmbeddedSettings = {
   readonly recordBytesMax: number;
   readonly topicBytesMax: number;
   readonly now: () => number;
-  /** The disk refused a batch: its publishers are told `unavailable`. */
+  /** The disk refuses: publishers are told `unavailable` from now on. Said once, with the next reason again. */
   readonly failed: (reason: string) => void;
+  /** It takes what is published again. */
+  readonly recovered: () => void;
 };
 
 /** What the log holds, without asking it: next offset of each partition, bytes, and marks not yet written. */
@@ -36,6 +38,8 @@ type Book = {
   readonly next: Map<string, number[]>;
   readonly used: Map<string, number>;
   readonly marks: Map<string, { topic: string; group: string; positions: number[] }>;
+  /** Why the last batch was refused, '' when it was not. */
+  fault: string;
 };
 
 const FETCH_BYTES_MAX = 4 << 20;
@@ -89,15 +93,24 @@ const atomically = <T>(book: Book, work: () => T): T => {
 const reasonOf = (error: unknown): string =>
   error instanceof Error ? error.message : String(error);
 
+const tell = (book: Book, fault: string): void => {
+  if (fault === book.fault) return;
+  book.fault = fault;
+  if (fault === '') book.settings.recovered();
+  else book.settings.failed(fault);
+};
+
 /** One transaction; a full disk or a failing one is an outcome, not a crash. */
 const publish = (book: Book, batch: readonly Publish[]): readonly PublishOutcome[] => {
   try {
-    return atomically(book, () => {
+    const outcomes = atomically(book, () => {
       writeMarks(book);
       return batch.map((message) => append(book, message, book.settings.now()));
     });
+    tell(book, '');
+    return outcomes;
   } catch (error) {
-    book.settings.failed(reasonOf(error));
+    tell(book, reasonOf(error));
     return batch.map(() => ({ outcome: 'unavailable' }));
   }
 };
@@ -142,7 +155,7 @@ const bookOf = (settings: EmbeddedSettings): Book => {
     if (known !== undefined && partition < partitions) known[partition] = end;
   }
   const used = new Map(topics.map((topic) => [topic, log.bytes(topic)]));
-  return { settings, log, next, used, marks: new Map() };
+  return { settings, log, next, used, marks: new Map(), fault: '' };
 };
 
 /** Opens (or creates) the log; throws when the file is no log of ours or cannot be written. */

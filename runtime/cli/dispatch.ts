@@ -1,4 +1,5 @@
 /** Finds a command by its name and runs it. */
+import { isDiskFull } from '#native/disk.ts';
 import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { closest } from '#runtime/topology/nearest.ts';
 import { takeOutput } from './arguments.ts';
@@ -100,5 +101,11 @@ export const main = async (
     io.out(`${command.summary}\n\nUsage: node runtime ${command.usage}`);
     return EXIT.ok;
   }
-  return command.run(args, io);
+  try {
+    return await command.run(args, io);
+  } catch (fault) {
+    if (!isDiskFull(fault)) throw fault;
+    io.err(`error: ${(fault as Error).message}`);
+    return EXIT.failure;
+  }
 };

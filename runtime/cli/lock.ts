@@ -1,5 +1,13 @@
 /** One process a data folder: a lock file that names its holder and outlives no holder. */
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { err, ok, type Result } from '#proto/result.ts';
 
@@ -45,13 +53,23 @@ const read = (file: string): Holder | undefined => {
   }
 };
 
+/** On a full disk the empty file that was made goes again: it would name nobody. */
 const create = (file: string, content: string): boolean => {
+  let made: number;
   try {
-    writeFileSync(file, content, { flag: 'wx', mode: 0o600 });
-    return true;
+    made = openSync(file, 'wx', 0o600);
   } catch (fault) {
     if ((fault as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw fault;
+  }
+  try {
+    writeFileSync(made, content);
+    return true;
+  } catch (fault) {
+    rmSync(file, { force: true });
+    throw fault;
+  } finally {
+    closeSync(made);
   }
 };
 
@@ -80,6 +98,19 @@ const takeOver = (file: string, content: string, nowMs: number): boolean => {
   }
 };
 
+const UNWRITABLE =
+  'it may not be written to: let this user write there, or give another node.dataDir';
+/** In the words of a user; what is not here goes by its code. */
+const REASONS: { readonly [code: string]: string } = {
+  ENOSPC: 'its disk is full: make room there',
+  EDQUOT: 'the quota of this user is used up: make room there',
+  EROFS: UNWRITABLE,
+  EACCES: UNWRITABLE,
+  EPERM: UNWRITABLE,
+  // Node says so of a folder that it cannot make on a read-only disk.
+  ENOENT: `it cannot be made, or ${UNWRITABLE}`,
+};
+
 export type Lock = { readonly release: () => void };
 
 /**
@@ -101,6 +132,8 @@ export const takeLock = (dataDir: string, nowMs: number): Result<Lock, string> =
     return err(`the data folder ${dataDir} is in use by ${holder}${since} (${file})`);
   } catch (fault) {
     const { code, message } = fault as NodeJS.ErrnoException;
-    return err(`the data folder ${dataDir} cannot be used: ${code ?? message}`);
+    const reason = REASONS[code ?? ''];
+    const why = reason === undefined ? (code ?? message) : `${reason} (${code})`;
+    return err(`the data folder ${dataDir} cannot be used: ${why}`);
   }
 };

@@ -148,6 +148,36 @@ describe.skipIf(!hasPostgres)(`a table of flows ${NEEDS_POSTGRES}`, () => {
     expect(reader.log.join('\n')).toMatch(/is read again/);
   }, 120_000);
 
+  test('a table that is renamed and a right that is taken away in the middle are named; no row is repeated or left out', async () => {
+    await server.execute("CREATE ROLE reading LOGIN PASSWORD 'r'");
+    await server.execute('GRANT USAGE ON SCHEMA public TO reading');
+    await server.execute('GRANT SELECT ON flows TO reading');
+    const url = new URL(server.url);
+    url.username = 'reading';
+    url.password = 'r';
+    const reader = await telemetryReader(folder, sourceOf('flows', { url: url.href }));
+    const isSaid = (words: RegExp) =>
+      expect.poll(() => reader.log.join('\n'), { timeout: 30_000 }).toMatch(words);
+    const disturb = async (): Promise<void> => {
+      await server.execute('ALTER TABLE flows RENAME TO elsewhere');
+      await isSaid(/the table does not exist: correct its name, or create it/);
+      await server.execute('ALTER TABLE elsewhere RENAME TO flows');
+      await server.execute('REVOKE SELECT ON flows FROM reading');
+      await isSaid(/the user lacks a right/);
+      await server.execute('GRANT SELECT ON flows TO reading');
+    };
+    const numbers: number[] = [];
+    let disturbed: Promise<void> | undefined;
+    await reader.read((batch) => {
+      numbers.push(...numbersOf(batch));
+      if (numbers.length >= 5000) disturbed ??= disturb();
+      return numbers.length >= 150_000 ? 'stop' : 'on';
+    });
+    await disturbed;
+    await reader.adapter.close?.();
+    expect(numbers.every((number, at) => number === at + 1)).toBe(true);
+  }, 120_000);
+
   test('rows that no vector can be made of are counted and skipped', async () => {
     await server.execute('CREATE TABLE odd AS SELECT * FROM flows WHERE id <= 20');
     await server.execute('ALTER TABLE odd ADD PRIMARY KEY (id)');

@@ -80,10 +80,12 @@ const ended = (child: ChildProcess): Promise<unknown> =>
     ? Promise.resolve()
     : new Promise((resolve) => child.once('exit', resolve));
 
+/** `parent`: where its folder is made, for a disk of a test's own. */
 export const postgresServer = async (
   settings: Partial<DatabaseSettings> = {},
+  parent = tmpdir(),
 ): Promise<PostgresServer> => {
-  const folder = mkdtempSync(join(tmpdir(), 'cybermesh-postgres-'));
+  const folder = mkdtempSync(join(parent, 'cybermesh-postgres-'));
   const as = owner();
   const password = 'p w#1';
   makeCluster(folder, password, as);

@@ -78,6 +78,7 @@ export const leaveAnomaly = async (
     failed: (reason) => {
       throw new Error(reason);
     },
+    recovered: () => undefined,
   });
   const [outcome] = await bus.publish([
     { topic: TOPICS.anomalies, key: 'test', value, headers: {} },

@@ -61,6 +61,9 @@ test.each<[Restart, Reason, boolean]>([
   ['temporary', 'crash', false],
   ['temporary', 'normal', false],
   ['temporary', 'halt', false],
+  ['permanent', 'no-room', true],
+  ['transient', 'no-room', true],
+  ['temporary', 'no-room', false],
 ])('a %s child that ends with %s comes back: %s', (restart, reason, back) => {
   expect(comesBack(restart, reason)).toBe(back);
   const p = plan(abc('one_for_one', ['permanent', restart]), exit('b', reason));
@@ -158,6 +161,23 @@ test('above its intensity a supervisor gives up, which is a crash one level high
   expect(second.history.restarts['']).toEqual([1000]);
   // The supervisor that was restarted counts anew.
   expect(plan(tree, exit('g.a', 'crash', 1001), second.history).escalated).toEqual([]);
+});
+
+test('an end for want of room is not counted: its child comes back, later each time, for as long as it takes', () => {
+  const tree = group('', 'one_for_one', [leaf('a')], { restarts: 1, periodS: 100 });
+  let history = NO_HISTORY;
+  const delays = Array.from({ length: 30 }, (_, k) => {
+    const p = plan(tree, exit('a', 'no-room', k * 1000), history);
+    history = p.history;
+    expect(brief(p)).toEqual({ stop: [], start: ['a'], gone: [], system: 'goes on' });
+    return p.delayMs;
+  });
+  expect(delays[0]).toBe(0);
+  expect(delays.at(-1)).toBeGreaterThan(BACKOFF.mostMs / 2);
+  // A crash counts as before.
+  const crashed = plan(tree, exit('a', 'crash', 30_000), history);
+  expect(crashed.system).toBe('goes on');
+  expect(plan(tree, exit('a', 'crash', 30_001), crashed.history).system).toBe('failed');
 });
 
 test('restarts older than the period do not count', () => {
@@ -316,7 +336,7 @@ const treeOf = fc
   );
 
 test('over any history: orders are those of the tree, nothing gone starts, everything is accounted for', () => {
-  const reasons: readonly Reason[] = ['crash', 'normal', 'halt'];
+  const reasons: readonly Reason[] = ['crash', 'no-room', 'normal', 'halt'];
   fc.assert(
     fc.property(
       treeOf,

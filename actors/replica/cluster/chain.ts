@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { crypto } from '#native/crypto.ts';
+import { writeWhole } from '#native/disk.ts';
 import { hex } from '#proto/bytes.ts';
 import {
   configHash,
@@ -13,7 +14,7 @@ import {
   pinnedGenesis,
 } from '#proto/genesis.ts';
 import { err, ok, type Result } from '#proto/result.ts';
-import { keyOf, pinFile, QUOTA_PER_MINUTE, writeWhole } from '../genesis-create.ts';
+import { keyOf, pinFile, QUOTA_PER_MINUTE } from '../genesis-create.ts';
 import { VALIDATORS } from './plan.ts';
 
 /** Each process has its own key in its own folder, and no other. */

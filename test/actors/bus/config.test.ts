@@ -30,6 +30,14 @@ test('without a word the bus is the embedded one', () => {
   expect(config.parse({})).toMatchObject({ driver: 'embedded', partitions: 3 });
 });
 
+test('more copies that must hold a record than there are copies are refused by name', async () => {
+  const create = { replication: 2, inSyncMin: 3 };
+  expect(await problems({ driver: 'kafka', brokers: ['b:9092'], create })).toEqual([
+    expect.stringMatching(/create\.inSyncMin: at most as many as replication/),
+  ]);
+  expect(kafka({ create: { ...create, inSyncMin: 2 } }).create?.inSyncMin).toBe(2);
+});
+
 test('every topic is handed to Kafka by its name on the broker', () => {
   const settings = kafkaSettings(
     kafka({ topics: { [TOPICS.anomalies]: 'soc.anomalies' } }),

@@ -230,7 +230,8 @@ test('what stands is what the bus proves, less what was removed or has ended', a
   const topics = Object.values(TOPICS);
   const bus = openEmbedded({
     ...{ file: `${folder.path}/bus.sqlite`, topics, partitions: 3, recordBytesMax: 1 << 20 },
-    ...{ topicBytesMax: 1 << 24, now: () => 0, failed: () => undefined },
+    ...{ topicBytesMax: 1 << 24, now: () => 0 },
+    ...{ failed: () => undefined, recovered: () => undefined },
   });
   const other = orderedPolicy({ policy_id: 'policy-2', target: { cidrs: ['203.0.113.0/24'] } });
   const publish = (key: string, value: Uint8Array) =>

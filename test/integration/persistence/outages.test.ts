@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server, type Socket, connect as tcpConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -193,6 +193,54 @@ describe.skipIf(!hasPostgres)(`outages of a server ${NEEDS_POSTGRES}`, () => {
     expect(mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 34 });
     await close?.();
   });
+
+  test('a password and a certificate that change in the middle are named, and the work goes on after them', async () => {
+    await server.execute("CREATE ROLE changing LOGIN SUPERUSER PASSWORD 'first'");
+    const data = dirname(server.certificate);
+    const kept = mkdtempSync(join(tmpdir(), 'cybermesh-'));
+    const pair = ['server.crt', 'server.key'];
+    for (const name of pair) copyFileSync(join(data, name), join(kept, name));
+    const trusted = { sslmode: 'verify-full', sslrootcert: join(kept, 'server.crt') };
+    const parts = { username: 'changing', password: 'first', hostname: 'localhost' };
+    const { commands, close, mailbox } = await sqlAdapter(urlWith(parts, trusted));
+    await commands.open(null);
+    await commands.project(chain.read(1, 2));
+    expect(mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 2 });
+    const cut = () =>
+      server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'changing'",
+      );
+    /** Tries to write until the reason is the expected one: the cut itself is another. */
+    const refusedAs = async (reason: RegExp): Promise<void> => {
+      const attempt = async (): Promise<string> => {
+        await commands.project(chain.read(3, 1));
+        const last = mailbox.at(-1);
+        return last?.kind === 'unavailable' ? last.reason : `${last?.kind}`;
+      };
+      await expect.poll(attempt, { timeout: 20_000 }).toMatch(reason);
+    };
+    await server.execute("ALTER ROLE changing PASSWORD 'second'");
+    await cut();
+    await refusedAs(/the password is refused: correct it in passwordFile/);
+    await server.execute("ALTER ROLE changing PASSWORD 'first'");
+    // Somebody else's certificate of the same name.
+    const other = await postgresServer();
+    for (const name of pair) {
+      writeFileSync(join(data, name), readFileSync(join(dirname(other.certificate), name)));
+    }
+    await other.close();
+    await server.execute('SELECT pg_reload_conf()');
+    await cut();
+    await refusedAs(/certificate is not trusted: .*sslrootcert/);
+    for (const name of pair) writeFileSync(join(data, name), readFileSync(join(kept, name)));
+    await server.execute('SELECT pg_reload_conf()');
+    const goesOn = async (): Promise<string | undefined> => {
+      await commands.project(chain.read(3));
+      return mailbox.at(-1)?.kind;
+    };
+    await expect.poll(goesOn, { timeout: 20_000 }).toBe('projected');
+    await close?.();
+  }, 120_000);
 
   test('a server killed with kill -9 in mid-work loses nothing and doubles nothing', async () => {
     const { commands, close, mailbox } = await sqlAdapter(server.url, { leaseMs: 60_000 });

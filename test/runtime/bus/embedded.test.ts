@@ -17,6 +17,7 @@ const open = (name: string, topicBytesMax = 1 << 20) =>
     failed: (reason) => {
       throw new Error(reason);
     },
+    recovered: () => undefined,
   });
 
 busContract('embedded', async (name) => open(name));

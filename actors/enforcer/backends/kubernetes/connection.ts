@@ -148,7 +148,7 @@ export const connect = async (options: ConnectionOptions): Promise<Result<Connec
         const done = await once(what, work);
         if (done.ok || done.error.retryMs === undefined || attempt === ATTEMPTS_MAX) return done;
         const waitMs = Math.max(done.error.retryMs, 1) * (done.error.status === 429 ? 1 : attempt);
-        
+        if (performance.now() + waitMs >= endMs) return done;
         await wait(waitMs);
       }
     },

@@ -1,0 +1,167 @@
+/** A whole node on a disk that is full at the start, or becomes so in the middle. */
+import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { hex } from '#proto/bytes.ts';
+import { decodeAnomaly } from '#proto/wire/anomaly.ts';
+import { TOPICS } from '#proto/wire/topics.ts';
+import { campaign } from '#test/kit/campaign.ts';
+import { factsOfChain, factsOfSql } from '#test/kit/chain-facts.ts';
+import { fatesOf, heightOf, topicOf } from '#test/kit/fates.ts';
+import { ownPorts } from '#test/kit/local-node.ts';
+import { launchCybermesh, NODE, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { canMount, NEEDS_ROOT, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
+import { until } from '#test/kit/system.ts';
+
+const SCANNERS = 150;
+/** The load lasts beyond the moment at which the disk is filled. */
+const PER_SECOND = 15;
+const BOOT_MS = 90_000;
+const RUN_MS = 280_000;
+const DISK_BYTES = 256 << 20;
+/** Ends for want of room, of all actors: more than a supervisor takes of crashes. */
+const WAITS = 12;
+
+const made = temporaryFolder('cybermesh-full-');
+const capture = path.join(made.path, 'campaign.pcap');
+
+const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
+  const { set } = await ownPorts();
+  const settings = [
+    `node.dataDir=${dataDir}`,
+    `detection.signer.config.perSecondMax=${perSecondMax}`,
+    'detection.ensemble.config.deadlineMs=600000',
+  ];
+  const sets = [...set, ...settings].map((one) => `--set=${one}`);
+  const line = ['start', 'config/local.yaml', `--source=pcap:${capture}`, ...sets];
+  return () => launchCybermesh(line, { node: NODE, timeoutMs: RUN_MS });
+};
+
+const contentsOf = (dataDir: string): readonly string[] => {
+  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
+    const event = decodeAnomaly(value);
+    if (!event.ok) throw new Error(event.error.detail);
+    return hex(event.value.contentHash);
+  });
+  return [...new Set(contents)].toSorted();
+};
+
+/** So many ends for want of room, all actors together. */
+const waited = (run: Running, times: number): Promise<true> =>
+  until(
+    () => {
+      if (run.child.exitCode !== null) throw new Error(`it ended: ${run.output().slice(-4000)}`);
+      return run.output().split('"msg":"waits for room: ').length > times;
+    },
+    RUN_MS,
+    50,
+  );
+
+describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
+  let disk: SmallDisk;
+  const calm = path.join(made.path, 'calm');
+  let expected: readonly string[] = [];
+  beforeAll(async () => {
+    writeFileSync(capture, campaign(SCANNERS, 40));
+    disk = smallDisk(DISK_BYTES);
+    const done = await (await starter(calm, 1000))().done;
+    expect(done.code, done.stderr).toBe(0);
+    expected = contentsOf(calm);
+    expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
+  }, RUN_MS);
+  afterEach(() => disk.free());
+  afterAll(() => {
+    disk.remove();
+    made.remove();
+  });
+
+  const dataDirOn = (name: string): string => {
+    const dataDir = path.join(disk.path, name);
+    for (const same of ['keys', 'genesis.json', 'genesis.json.sha256']) {
+      cpSync(path.join(calm, same), path.join(dataDir, same), { recursive: true });
+    }
+    return dataDir;
+  };
+
+  const agrees = async (dataDir: string): Promise<void> => {
+    const { forks, twice, invented, open } = fatesOf(dataDir);
+    expect({ forks, twice, invented, open }).toEqual({
+      forks: [],
+      twice: [],
+      invented: [],
+      open: [],
+    });
+    expect(contentsOf(dataDir)).toEqual(expected);
+    expect(await factsOfSql(dataDir)).toEqual(factsOfChain(dataDir));
+  };
+
+  test('filled in the middle it says which disk, waits for as long as it takes, and goes on by itself', {
+    timeout: 2 * RUN_MS,
+  }, async () => {
+    const dataDir = dataDirOn('middle');
+    const run = (await starter(dataDir, PER_SECOND))();
+    await run.saw(/the API listens/, BOOT_MS);
+    disk.fill();
+    await waited(run, WAITS);
+    expect(run.child.exitCode).toBe(null);
+    expect(run.output()).toMatch(
+      new RegExp(`${dataDir}/v\\d/\\w+/\\w+\\.sqlite: the disk is full; make room on the disk`),
+    );
+    const before = heightOf(dataDir, 'v1');
+    disk.free();
+    const done = await run.done;
+    expect(done.code, run.output().slice(-4000)).toBe(0);
+    expect(heightOf(dataDir, 'v1')).toBeGreaterThan(before);
+    expect(run.output()).not.toContain('proof of misbehaviour');
+    await agrees(dataDir);
+  });
+
+  test('killed while its disk is full, it is refused by name at the next start, and goes on when there is room', {
+    timeout: 2 * RUN_MS,
+  }, async () => {
+    const dataDir = dataDirOn('killed');
+    const start = await starter(dataDir, PER_SECOND);
+    const first = start();
+    await first.saw(/the API listens/, BOOT_MS);
+    disk.fill();
+    await waited(first, 1);
+    first.signal('SIGKILL');
+    await first.done;
+    const refused = await start().done;
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/^error: .*disk is full.*make room/m);
+    disk.free();
+    const done = await start().done;
+    expect(done.code, done.stdout.slice(-4000) + done.stderr.slice(-2000)).toBe(0);
+    expect(first.output() + done.stdout).not.toContain('proof of misbehaviour');
+    await agrees(dataDir);
+  });
+
+  test('a first start on a full disk leaves nothing that would stop the next one', async () => {
+    const dataDir = path.join(disk.path, 'first');
+    mkdirSync(dataDir);
+    disk.fill();
+    const start = await starter(dataDir, 1000);
+    const refused = await start().done;
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/the data folder .* cannot be used: its disk is full: make room/),
+    ]);
+    expect(readdirSync(dataDir)).toEqual([]);
+    disk.free();
+    const done = await start().done;
+    expect(done.code, done.stderr).toBe(0);
+  });
+
+  test('a data folder on a read-only disk is refused by name, with what to do', async () => {
+    const dataDir = path.join(disk.path, 'first');
+    const start = await starter(dataDir, 1000);
+    disk.readOnly(true);
+    const refused = await start().done;
+    disk.readOnly(false);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringMatching(/the data folder .* may not be written to: let this user write there/),
+    ]);
+  });
+});
