@@ -51,6 +51,8 @@ export class Shell {
   private readonly dirty: Lane[] = [];
   private running = false;
   private queued = false;
+  /** A wait is open that nobody has settled. */
+  private waiting = false;
   private epoch = -1;
   private publishEvery = 1;
   private passMs = 0;
@@ -129,6 +131,11 @@ export class Shell {
     this.running = false;
   };
 
+  private readonly woken = (): void => {
+    this.waiting = false;
+    this.run();
+  };
+
   private readonly again = (): void => {
     this.queued = false;
     this.run();
@@ -155,12 +162,15 @@ export class Shell {
         wakers.disarm(thread);
         continue;
       }
+      // What else runs a parked thread (a timer, io) leaves its wait open: whoever wakes the thread settles that one.
+      if (this.waiting) return;
       const wait = wakers.wait(thread);
       if (!wait.async) {
         wakers.disarm(thread);
         continue;
       }
-      void wait.value.then(this.run);
+      this.waiting = true;
+      void wait.value.then(this.woken);
       return;
     }
   }
