@@ -89,7 +89,13 @@ const run = async ({ rounds, note }: Options): Promise<Measured[]> => {
   const kills = Math.ceil(KILLS / rounds);
   let seed = SEED;
   note(`deaths: ${rounds} seeds from ${SEED}, ${kills} terminations each`);
-  const party = { name: 'deaths', measure: () => terminate(seed++, kills) };
+  const measure = async (): Promise<Figures> => {
+    const figures = await terminate(seed, kills);
+    note(`deaths: seed ${seed}: ${JSON.stringify(figures)}`);
+    seed++;
+    return figures;
+  };
+  const party = { name: 'deaths', measure };
   const all = await interleave([party], rounds);
   const row = (name: string, key: string, gate?: number): Measured => {
     const what = {

@@ -22,7 +22,11 @@ const idle = async (): Promise<Figures> => {
   const args = ['--no-warnings', fixtureFile('idle-process.ts'), String(ACTORS)];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   try {
-    await once(child.stdout, 'data');
+    const failed = once(child, 'exit').then(([code]) => {
+      throw new Error(`the idle system ended with ${code}`);
+    });
+    failed.catch(() => {}); // it is ended below
+    await Promise.race([once(child.stdout, 'data'), failed]);
     await pause(SETTLE_MS);
     const before = cpuSeconds(`/proc/${child.pid}/stat`);
     const fromMs = performance.now();
@@ -31,9 +35,7 @@ const idle = async (): Promise<Figures> => {
     const percent = (used * 100_000) / (performance.now() - fromMs);
     return { percent, resident: residentMiB(child.pid!) };
   } finally {
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
+    if (child.exitCode === null && child.kill('SIGKILL')) await once(child, 'exit');
   }
 };
 

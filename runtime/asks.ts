@@ -29,8 +29,13 @@ export class Asks {
   private readonly free: number[] = [];
   open = 0;
 
-  /** The number that travels with the question, or -1 when 4,096 are open. */
+  /**
+   * The number that travels with the question, or -1 when 4,096 are open, or when the answers to those that are open
+   * to this target may fill what is kept for answers.
+   */
   add(entry: Omit<OpenAsk, 'slot'>): number {
+    const { route, protocol } = entry;
+    if (route.answerWords + protocol.answerWords > route.answerRoom) return -1;
     let slot = this.free.pop();
     if (slot === undefined) {
       if (this.slots.length === OPEN_ASKS_MAX) return -1;
@@ -39,6 +44,7 @@ export class Asks {
       this.generations.push(1); // so that no number is 0
     }
     this.slots[slot] = { ...entry, slot };
+    route.answerWords += protocol.answerWords;
     this.open++;
     return slot | (this.generations[slot]! << SLOT_BITS);
   }
@@ -73,6 +79,8 @@ export class Asks {
   }
 
   private close(slot: number): void {
+    const { route, protocol } = this.slots[slot]!;
+    route.answerWords -= protocol.answerWords;
     this.slots[slot] = undefined;
     this.generations[slot] = (this.generations[slot]! + 1) & GENERATION_MASK;
     this.free.push(slot);

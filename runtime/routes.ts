@@ -15,6 +15,9 @@ export type Route = {
   readonly onFull: OnFull;
   incarnation: number;
   gone: boolean;
+  /** Words that are kept for answers on the way back, and how many of them open questions may need. */
+  readonly answerRoom: number;
+  answerWords: number;
 };
 
 export type OutLane = {
@@ -95,6 +98,9 @@ export class Routes {
       onFull: out?.onFull ?? 'backpressure',
       incarnation: target < 0 ? 0 : this.register.incarnation(target),
       gone: target < 0 || this.register.life(target) === 'gone',
+      // All lanes of a system are of one size, and keep a quarter.
+      answerRoom: out?.lane.quarter ?? 0,
+      answerWords: 0,
     };
     routes.set(key, route);
     return route;

@@ -12,6 +12,10 @@ import type { Mailbox } from './mailbox.ts';
 /** Messages of one drain before the event loop gets its turn, and of one lane before the next lane gets its. */
 const BUDGET = 1024;
 const QUANTUM = 64;
+/** While it is not known how long a step takes. */
+const QUANTUM_FIRST = 16;
+/** The same as time, where steps are long: timers of the thread wait for no more than a few of these. */
+const TURN_MS = 1;
 /** A gap shorter than this is worth spinning for. */
 const SHORT_GAP_MS = 0.2;
 const LUCK_MAX = 16;
@@ -51,12 +55,15 @@ export class Shell {
   private readonly dirty: Lane[] = [];
   private running = false;
   private queued = false;
+  /** A wait is open that nobody has settled. */
+  private waiting = false;
   private epoch = -1;
   private publishEvery = 1;
   private passMs = 0;
   /** Since the thread last slept. */
   private passes = 0;
   private stepUs = 20;
+  private quantum = QUANTUM_FIRST;
   private atMs = 0;
   private unixAtMs = Number.NEGATIVE_INFINITY;
   private handled = 0;
@@ -134,6 +141,11 @@ export class Shell {
     this.running = false;
   };
 
+  private readonly woken = (): void => {
+    this.waiting = false;
+    this.run();
+  };
+
   private readonly again = (): void => {
     this.queued = false;
     this.run();
@@ -144,11 +156,12 @@ export class Shell {
     const { thread } = this.options;
     let budget = BUDGET;
     this.passes = 0;
+    const beganMs = performance.now();
     while (!this.stopped) {
       const n = this.pass();
       if (n > 0) {
         budget -= n;
-        if (budget > 0) continue;
+        if (budget > 0 && this.passMs - beganMs < TURN_MS) continue;
         this.queued = true;
         setImmediate(this.again);
         return;
@@ -160,12 +173,15 @@ export class Shell {
         wakers.disarm(thread);
         continue;
       }
+      // What else runs a parked thread (a timer, io) leaves its wait open: whoever wakes the thread settles that one.
+      if (this.waiting) return;
       const wait = wakers.wait(thread);
       if (!wait.async) {
         wakers.disarm(thread);
         continue;
       }
-      void wait.value.then(this.run);
+      this.waiting = true;
+      void wait.value.then(this.woken);
       return;
     }
   }
@@ -198,7 +214,7 @@ export class Shell {
   private drainLane(mailbox: Mailbox, lane: Lane): number {
     let n = 0;
     let since = 0;
-    while (n < QUANTUM) {
+    while (n < this.quantum) {
       const at = lane.peek();
       if (at < 0) break;
       mailbox.handle(lane, at);
@@ -221,7 +237,7 @@ export class Shell {
     let n = 0;
     let since = 0;
     const { local } = mailbox;
-    while (local.length > 0 && n < QUANTUM) {
+    while (local.length > 0 && n < this.quantum) {
       if (mailbox.held.length > 0 || mailbox.ending !== undefined) break;
       mailbox.stepLocal();
       n++;
@@ -304,6 +320,7 @@ export class Shell {
     if (this.handled === 0) return;
     const us = ((nowMs - this.passMs) * 1000) / this.handled;
     this.stepUs = us < this.stepUs ? us : this.stepUs + (us - this.stepUs) / 8;
+    this.quantum = Math.max(1, Math.min(QUANTUM, Math.floor((TURN_MS * 1000) / this.stepUs)));
     this.publishEvery = this.stepUs < 2 ? PUBLISH_EVERY_MAX : this.stepUs < 20 ? 4 : 1;
   }
 

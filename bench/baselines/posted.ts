@@ -71,7 +71,7 @@ export const postedAsk = (asks: number, warm: number, pauseMs: number): Promise<
   withPeer(async (port) => {
     const us = new Float64Array(asks);
     for (let k = -warm; k < asks; k++) {
-      if (pauseMs > 0) await new Promise((over) => setTimeout(over, pauseMs));
+      if (pauseMs > 0 && k >= 0) await new Promise((over) => setTimeout(over, pauseMs));
       const sentMs = performance.now();
       const back = new Promise((answered) => port.once('message', answered));
       port.postMessage({ call: k });

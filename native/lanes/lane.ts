@@ -237,7 +237,7 @@ export class Lane {
 
   /** Makes what was committed visible. The receiver is woken by the shell, at latest when its drain ends. */
   publish(): void {
-    Atomics.store(this.control, SENT, this.sequence);
+    this.control[SENT] = this.sequence; // plain: visible with the tail, at latest
     Atomics.store(this.control, TAIL, this.tail);
   }
 
@@ -317,7 +317,7 @@ export class Lane {
     this.late = false;
     if (this.released === this.head) return;
     this.released = this.head;
-    Atomics.store(this.control, TAKEN, this.taken);
+    this.control[TAKEN] = this.taken; // plain: visible with the head, at latest
     Atomics.store(this.control, HEAD, this.head);
     if (Atomics.load(this.control, STALLED) !== 1) return;
     const used = (Atomics.load(this.control, TAIL) - this.head) | 0;

@@ -14,6 +14,8 @@ type Message = { readonly kind: string };
 export type Protocol = {
   readonly kinds: readonly string[];
   readonly kindOf: ReadonlyMap<string, number>;
+  /** Words of the largest answer, header included, texts and blobs counted as empty. */
+  readonly answerWords: number;
   /**
    * Writes a message with its header; false when there is no room or no slab (`lane.starved`). Throws a RangeError
    * that names kind and field when a value has no place in the layout.
@@ -31,7 +33,12 @@ export type Protocol = {
 };
 
 /** What one set of fields compiles to. `items` holds the item fields of its lists. */
-type Plan = { readonly write: string; readonly read: (head: string) => string };
+type Plan = {
+  readonly write: string;
+  readonly read: (head: string) => string;
+  /** Words of the fixed part. */
+  readonly words: number;
+};
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const RESERVED = new Set(['kind', 'replyTo', 'result']);
@@ -178,7 +185,8 @@ const plan = (kind: string, fields: Fields, items: unknown[], tag: string, ask: 
     `${w.write.join('')}${large.length > 0 ? 'if(l.slabs!==undefined)l.slabs.commit();' : ''}` +
     `l.commit(a,${HEADER_WORDS}+${used},${tag},${ask},e);return true;`;
   const body = names.map((n) => `${n}:${w.read.get(n)}`).join(',');
-  return { write, read: (head) => `${w.setup.join('')}return{${head}${body}};` };
+  const read = (head: string): string => `${w.setup.join('')}return{${head}${body}};`;
+  return { write, read, words: fixed >> 2 };
 };
 
 const REPLY_TO = (kind: number): string =>
@@ -188,6 +196,7 @@ const generate = (declaration: Declaration): Protocol => {
   const kinds = Object.keys(declaration);
   const items: unknown[] = [];
   const cases = { send: '', receive: '', reply: '', receiveReply: '' };
+  let answerWords = 0;
   kinds.forEach((kind, k) => {
     const declared = declaration[kind]!;
     const asks = isQuestion(declared);
@@ -204,6 +213,7 @@ const generate = (declaration: Declaration): Protocol => {
       `${k | REPLY}`,
       't.ask,t.incarnation',
     );
+    answerWords = Math.max(answerWords, HEADER_WORDS + answer.words);
     cases.reply += `case ${k}:{${answer.write}}`;
     cases.receiveReply += `case ${k}:{${answer.read('')}}`;
   });
@@ -217,6 +227,7 @@ const generate = (declaration: Declaration): Protocol => {
   return {
     kinds,
     kindOf: new Map(kinds.map((kind, k) => [kind, k])),
+    answerWords,
     send: make('l,m,e,ask', '', 'm.kind', cases.send),
     sendReply: make('l,m,e,t', '', 't.kind', cases.reply),
     receive: make('l,o,k', VIEWS, 'k', cases.receive),

@@ -55,6 +55,31 @@ test('more than 1,024 questions may be open at once', async () => {
   expect(ids).toEqual(asks.map((a) => a.message.id));
 });
 
+test('no more questions are open to one actor than their answers have room for', async () => {
+  driver = openDriver();
+  // A quarter of the lane, 1,024 words, is kept for answers of 16.
+  const lanes = { words: 1 << 12 };
+  system = await testSystem([actor('echo', fixture('echo')), driver.spec], { lanes });
+  const [s, d] = [system, driver];
+  await d.heard('up');
+  const ask = (id: number) =>
+    ({
+      do: 'ask',
+      to: '',
+      message: { kind: 'hold', id },
+      tag: 'hold',
+      deadlineMs: 20_000,
+    }) as const;
+  d.run(...Array.from({ length: 70 }, (_, id) => ask(id)));
+  await s.until(() => s.fact('echo', 'held') === '64');
+  expect((await d.heard('hold', 6)).result).toEqual({ ok: false, error: 'mailbox-full' });
+  d.run({ do: 'tell', to: '', message: { kind: 'release' } });
+  await d.heard('hold', 70);
+  d.run(ask(70));
+  await s.until(() => s.fact('echo', 'held') === '1');
+  expect(s.deadLetters().total).toBe(0);
+});
+
 test('a question that nobody answers fails with timeout, and a late answer is a stale reply', async () => {
   const [s, d] = await oneEcho();
   d.run({ do: 'ask', to: '', message: { kind: 'hold', id: 1 }, tag: 'late', deadlineMs: 1500 });
