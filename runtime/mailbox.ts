@@ -233,6 +233,7 @@ export class Mailbox {
     const message = this.inbox.open(lane, at);
     if (message !== undefined) this.step(message);
     this.hand.done();
+    if (this.host.pool.copied.length > 0) this.host.pool.releaseCopied();
   }
 
   /**
@@ -250,6 +251,7 @@ export class Mailbox {
         if (at < 0) break;
         const known = copies.size;
         const message = this.inbox.open(lane, at);
+        pool.releaseCopied();
         if (message === undefined) continue;
         const own = pool.detached(message, copies);
         const bytes = (copies.size - known) * pool.bytes;

@@ -12,7 +12,7 @@ import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
 import type { Actor, IoAdapter } from './actor.ts';
-import { cutShort, reconsider } from './fall.ts';
+import { cutShort, poisonOf } from './fall.ts';
 import { type Host, hostOf, thrown } from './host.ts';
 import { Mailbox } from './mailbox.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
@@ -205,7 +205,8 @@ export class Residence implements ThreadControl {
   private fallen(mailbox: Mailbox, crash: Crash): void {
     const { index } = mailbox;
     this.shell.remove(mailbox);
-    cutShort(mailbox, this.machine.pool);
+    const inputs = this.links.filter((l) => l.to === index);
+    cutShort(mailbox, inputs, this.machine.pool);
     this.shell.flush();
     void this.inTurn(index, () => this.renew(mailbox, crash));
   }
@@ -281,7 +282,7 @@ export class Residence implements ThreadControl {
     const { register } = this.machine;
     const received = this.links.filter((l) => l.to === index);
     const hand = new Hand(this.setup.hands, index);
-    const poison = reconsider(hand, received);
+    const poison = poisonOf(hand, received);
     const lanes = new Map<number, OutLane>();
     for (const link of this.links) {
       if (link.from !== index) continue;

@@ -42,14 +42,15 @@ export class Hand {
     words[INPUT] = 0;
   }
 
-  /** The actor died of what it has in hand, if it has anything. */
-  blame(): void {
+  /** The actor died of what it has in hand; false when it has nothing. */
+  blame(): boolean {
     const { words } = this;
-    if (words[INPUT] === 0) return;
+    if (words[INPUT] === 0) return false;
     words[DEATHS] = this.holdsSuspect() ? words[DEATHS]! + 1 : 1;
     words[SUSPECT_INPUT] = words[INPUT]!;
     words[SUSPECT_POSITION] = words[POSITION]!;
     words[INPUT] = 0;
+    return true;
   }
 
   /** The actor was killed from outside: what it had in hand is lost and under no suspicion. */
