@@ -256,6 +256,7 @@ export class Population {
     return {
       ...this.memory,
       thread,
+      seed: crypto.getRandomValues(new Int32Array(1))[0]!,
       cores: availableParallelism(),
       spinUs,
       places: this.places,
