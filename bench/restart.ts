@@ -21,7 +21,7 @@ import { type System, startSystem } from '#runtime/system.ts';
 import { markdown } from './kit/markdown.ts';
 import { provenance } from './kit/provenance.ts';
 
-const FALLS_A_ROUND = 20;
+const FALLS_A_ROUND = 50;
 /** Between two disturbances, so that each begins from rest. */
 const REST_MS = 150;
 const DEADLINE_MS = 30_000;
@@ -158,6 +158,7 @@ const startAgain = async (file: string): Promise<number> => {
 
 type Series = {
   readonly softUs: number[];
+  readonly firstUs: number[];
   readonly warmMs: number[];
   readonly coldMs: number[];
   readonly bareMs: number[];
@@ -168,10 +169,12 @@ type Series = {
 const measure = async (rounds: number, folder: string): Promise<Series> => {
   const bare = path.join(folder, 'bare.mjs');
   writeFileSync(bare, BARE);
+  const soft = await open(path.join(folder, 'soft'), {});
   const cold = await open(path.join(folder, 'cold'), {});
   const warm = await open(path.join(folder, 'warm'), { spares: 1 });
   const series: Series = {
     softUs: [],
+    firstUs: [],
     warmMs: [],
     coldMs: [],
     bareMs: [],
@@ -182,9 +185,9 @@ const measure = async (rounds: number, folder: string): Promise<Series> => {
     const into = round < 0 ? undefined : series; // the first one warms up
     await spareReady(warm);
     await sleep(REST_MS);
-    const soft: number[] = [];
-    for (let k = 0; k < FALLS_A_ROUND; k++) soft.push(await fall(cold));
-    into?.softUs.push(...soft);
+    const softUs: number[] = [];
+    for (let k = 0; k < FALLS_A_ROUND; k++) softUs.push(await fall(soft));
+    into?.softUs.push(...softUs);
     await sleep(REST_MS);
     const warmMs = await kill(warm);
     into?.warmMs.push(warmMs);
@@ -192,6 +195,9 @@ const measure = async (rounds: number, folder: string): Promise<Series> => {
     await sleep(REST_MS);
     const coldMs = await kill(cold);
     into?.coldMs.push(coldMs);
+    await sleep(REST_MS);
+    const firstUs = await fall(cold);
+    into?.firstUs.push(firstUs);
     await sleep(REST_MS);
     const bareMs = await start(bare, []);
     into?.bareMs.push(bareMs);
@@ -202,6 +208,7 @@ const measure = async (rounds: number, folder: string): Promise<Series> => {
     const againMs = await startAgain(bare);
     into?.bareAgainMs.push(againMs);
   }
+  await soft.end();
   await cold.end();
   await warm.end();
   return series;
@@ -250,6 +257,7 @@ const row = (
 
 const rowsOf = (s: Series): Row[] => [
   row('soft: a throw, the same thread', 'us', s.softUs, 100),
+  row('soft, the first on a new thread', 'us', s.firstUs, null),
   row('warm: a dead thread, a spare one', 'ms', s.warmMs, 5),
   row('cold, against the start of a bare worker', 'ms', s.coldMs, 1.2, median(s.bareMs)),
   row('cold, against a bare one with the module', 'ms', s.coldMs, null, median(s.bareActorMs)),

@@ -9,10 +9,37 @@ import type { SlabPool } from '#native/lanes/slab.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Crash, Link } from './thread.ts';
 
+/**
+ * Puts what the actor died of before its next reader, the first time. At once, not at the restart: until then a sweep of
+ * the slabs must see that the record is unread. An answer is not handled again: its question died with the asker.
+ * True when it stands in its lane again.
+ */
+export const putBack = (
+  hand: Hand,
+  inputs: readonly Link[],
+  reason: Crash['reason'] = 'crash',
+): boolean => {
+  if (!hand.blame(reason === 'crash')) return false;
+  const suspect = hand.suspect();
+  const link = inputs.find((l) => l.from === suspect?.from);
+  if (suspect === undefined || suspect.poison || link === undefined) return false;
+  const lane = laneView(link.memory);
+  const tag = lane.words[(suspect.position & (lane.words.length - 1)) + 1]!;
+  if ((tag & REPLY) === 0 && lane.rewind(suspect.position)) return true;
+  hand.clear();
+  return false;
+};
+
 /** Ends a mailbox whose actor has crashed. The caller publishes what earlier steps wrote. */
-export const cutShort = (mailbox: Mailbox, pool: SlabPool, reason: Crash['reason']): void => {
+export const cutShort = (
+  mailbox: Mailbox,
+  inputs: readonly Link[],
+  pool: SlabPool,
+  reason: Crash['reason'],
+): void => {
   const { span0, span1 } = mailbox.out;
-  mailbox.hand.blame(reason === 'crash');
+  if (putBack(mailbox.hand, inputs, reason)) pool.restore();
+  pool.releaseCopied();
   pool.abort();
   for (const { lane } of mailbox.routes.lanes.values()) {
     if (lane.dirty) lane.retract(span0, span1);
@@ -30,20 +57,14 @@ export type Poison = {
   readonly header: Int32Array;
 };
 
-/**
- * What the last incarnation died of: put before its reader again, or returned as poison after the second death. To be called
- * before the lanes of the next incarnation are opened. An answer is neither: its question died with the asker.
- */
-export const reconsider = (hand: Hand, inputs: readonly Link[]): Poison | undefined => {
+/** What two incarnations have died of. To be asked before the lanes of the next one are opened. */
+export const poisonOf = (hand: Hand, inputs: readonly Link[]): Poison | undefined => {
   const suspect = hand.suspect();
   const link = inputs.find((l) => l.from === suspect?.from);
-  if (suspect === undefined || link === undefined) return undefined;
-  const lane = laneView(link.memory);
-  const offset = suspect.position & (lane.words.length - 1);
-  const header = lane.words.slice(offset, offset + HEADER_WORDS);
-  const tag = header[1]!;
-  const again = (tag & REPLY) === 0 && !suspect.poison;
-  if (!again || !lane.rewind(suspect.position)) hand.clear();
-  if (!suspect.poison) return undefined;
-  return { from: suspect.from, kind: tag & KIND_MASK, header };
+  if (suspect === undefined || !suspect.poison || link === undefined) return undefined;
+  hand.clear();
+  const { words } = laneView(link.memory);
+  const offset = suspect.position & (words.length - 1);
+  const header = words.slice(offset, offset + HEADER_WORDS);
+  return { from: suspect.from, kind: header[1]! & KIND_MASK, header };
 };

@@ -37,9 +37,12 @@ export const thrown = (error: unknown): { readonly error: string; readonly stack
 export const crashReason = (error: unknown): Crash['reason'] =>
   isDiskFull(error) ? 'no-room' : 'crash';
 
-/** Random 32-bit words, never 0: xorshift32, seeded once a thread. */
-const randomWords = (): (() => number) => {
-  let x = crypto.getRandomValues(new Int32Array(1))[0]! || 1;
+/**
+ * Random 32-bit words, never 0: xorshift32. The seed is the main thread's: to load a source of randomness costs a new
+ * thread milliseconds.
+ */
+const randomWords = (seed: number): (() => number) => {
+  let x = seed || 1;
   return () => {
     x ^= x << 13;
     x ^= x >>> 17;
@@ -65,10 +68,11 @@ const limiter = (): ((atMs: number) => boolean) => {
 export const hostOf = (
   shell: () => Shell,
   machine: { readonly register: Register; readonly pool: SlabPool },
-  places: readonly Place[],
+  { places, seed }: { readonly places: readonly Place[]; readonly seed: number },
   outside: {
     readonly post: (event: ThreadEvent) => void;
-    readonly fallen: (mailbox: Mailbox, crash: Crash) => void;
+    /** The report is made when it is wanted: to write down a stack takes as long as a restart. */
+    readonly fallen: (mailbox: Mailbox, reason: Crash['reason'], report: () => Crash) => void;
   },
 ): Host => {
   const { register, pool } = machine;
@@ -79,7 +83,7 @@ export const hostOf = (
     pool,
     touch: (lane) => shell().touch(lane),
     soon: () => shell().soon(),
-    random: randomWords(),
+    random: randomWords(seed),
     incarnation: (actor) => register.incarnation(actor),
     gone: (actor) => register.life(actor) === 'gone',
     dead: (mailbox, reason, peer, kind) => {
@@ -96,10 +100,13 @@ export const hostOf = (
       outside.post({ kind: 'log', path, level, text, fields, atMs: unixMs() }),
     crash: (mailbox: Mailbox, kind, error) => {
       if (mailbox.closed || shell().stopped) return;
-      const { index: actor, path, out } = mailbox;
+      const { index: actor, path } = mailbox;
       const reason = crashReason(error);
-      const trace = out.traceId();
-      outside.fallen(mailbox, { actor, path, reason, kind, ...thrown(error), trace });
+      const trace = mailbox.out.traceId();
+      outside.fallen(mailbox, reason, () => ({
+        ...{ actor, path, reason, kind, trace },
+        ...thrown(error),
+      }));
     },
   };
 };

@@ -47,14 +47,13 @@ export class Inbox {
     return { ...entry.resume, result: { ok: true, value } } as Message;
   }
 
-  /** The body, copied out and passed before its step: a crash in the step does not run it twice. */
+  /** The body, copied out and passed before its step: whoever dies in the step has passed it. */
   private decode(
     lane: Lane,
     at: number,
     kind: number,
     read: (lane: Lane, body: number, kind: number) => object,
   ): object | undefined {
-    const { pool } = this.host;
     try {
       return read(lane, at + HEADER_WORDS, kind);
     } catch (error) {
@@ -62,7 +61,6 @@ export class Inbox {
       return undefined;
     } finally {
       lane.take(at);
-      if (pool.copied.length > 0) pool.releaseCopied();
     }
   }
 

@@ -235,6 +235,7 @@ export class Mailbox {
     const message = this.inbox.open(lane, at);
     if (message !== undefined) this.step(message);
     this.hand.done();
+    if (this.host.pool.copied.length > 0) this.host.pool.releaseCopied();
   }
 
   /**
@@ -252,6 +253,7 @@ export class Mailbox {
         if (at < 0) break;
         const known = copies.size;
         const message = this.inbox.open(lane, at);
+        pool.releaseCopied();
         if (message === undefined) continue;
         const own = pool.detached(message, copies);
         const bytes = (copies.size - known) * pool.bytes;

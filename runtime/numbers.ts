@@ -33,6 +33,8 @@ export type MetricsSnapshot = {
   readonly deadLetters: DeadLetters;
   /** Spare threads that could take the place of a dead one now. */
   readonly sparesReady: number;
+  /** Slabs that nobody holds. */
+  readonly slabsFree: number;
 };
 
 const DEAD = 'dead_letters:';

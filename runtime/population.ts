@@ -8,10 +8,11 @@ import { custodyBytes } from '#native/custody.ts';
 import { Hand, handsBytes } from '#native/lanes/hand.ts';
 import { laneView } from '#native/lanes/lane.ts';
 import { openRegister, type Register, registerBytes } from '#native/lanes/register.ts';
-import { createArena } from '#native/lanes/slab.ts';
+import { arenaTable, createArena } from '#native/lanes/slab.ts';
 import { openSweep, type Sweep } from '#native/lanes/sweep.ts';
 import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
+import { putBack } from './fall.ts';
 import { layLanes } from './laying.ts';
 import { metricsBytes } from './metrics.ts';
 import { openSpares, type Spares } from './spares.ts';
@@ -178,6 +179,11 @@ export class Population {
     this.spares.fill();
   }
 
+  slabsFree(): number {
+    const { refs } = arenaTable(this.memory.arena);
+    return refs.reduce((free, count) => free + (count === 0 ? 1 : 0), 0);
+  }
+
   sparesReady(): number {
     return this.spares.readyCount();
   }
@@ -217,7 +223,8 @@ export class Population {
   bury(thread: number, why: End | 'own'): void {
     for (const { place } of this.residents(thread)) {
       const hand = new Hand(this.memory.hands, place.index);
-      if (why === 'own' || why === 'faulty') hand.blame();
+      const inputs = this.links.filter((l) => l.to === place.index);
+      if (why === 'own' || why === 'faulty') putBack(hand, inputs);
       else hand.acquit();
     }
     this.wakers.bury(thread);
@@ -249,6 +256,7 @@ export class Population {
     return {
       ...this.memory,
       thread,
+      seed: crypto.getRandomValues(new Int32Array(1))[0]!,
       cores: availableParallelism(),
       spinUs,
       places: this.places,

@@ -78,8 +78,10 @@ export const prometheusText = (snapshot: MetricsSnapshot): string => {
     gauge('cybermesh_thread_array_buffers_bytes', t.arrayBufferBytes);
     gauge('cybermesh_thread_open_asks', t.openAsks);
   }
-  const spares = 'cybermesh_spare_threads_ready';
-  put(families, spares, 'gauge', `${spares} ${snapshot.sparesReady}`);
+  const level = (name: string, value: number): void =>
+    put(families, name, 'gauge', `${name} ${value}`);
+  level('cybermesh_spare_threads_ready', snapshot.sparesReady);
+  level('cybermesh_slabs_free', snapshot.slabsFree);
   for (const [reason, n] of Object.entries(snapshot.deadLetters.byReason)) {
     const name = 'cybermesh_dead_letters_total';
     put(families, name, 'counter', `${name}${labels({ reason })} ${n}`);

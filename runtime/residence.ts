@@ -12,7 +12,7 @@ import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
 import type { Actor, IoAdapter } from './actor.ts';
-import { cutShort, reconsider } from './fall.ts';
+import { cutShort, poisonOf } from './fall.ts';
 import { type Host, hostOf, thrown } from './host.ts';
 import { Mailbox } from './mailbox.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
@@ -42,6 +42,16 @@ export type Outside = {
   readonly main: MainControl;
   readonly post: (event: ThreadEvent) => void;
   readonly exit: () => void;
+};
+
+/**
+ * Imports a module that a spare thread may come to need, and compiles what its actor reads and writes.
+ */
+export const preload = async (url: string): Promise<void> => {
+  const { default: actor } = (await import(url)) as { readonly default: Actor };
+  compile(actor.self.declaration);
+  if (typeof actor.sends === 'function') return;
+  for (const to of actor.sends) compile(to.declaration);
 };
 
 const load = async (resident: Resident): Promise<Loaded> => {
@@ -83,6 +93,8 @@ export class Residence implements ThreadControl {
   /** What is being done to an actor: openings and closings take their turns. */
   private readonly turns = new Map<number, Promise<unknown>>();
   private readonly mailboxes = new Map<number, Mailbox>();
+  /** Events that the main thread is to be told soon. */
+  private readonly untold: (() => ThreadEvent)[] = [];
   private links: readonly Link[] = [];
   /** A new thread is told to load, to connect and to open all at once. */
   private loading: Promise<unknown> | undefined;
@@ -95,9 +107,9 @@ export class Residence implements ThreadControl {
     const pool = new SlabPool(setup.arena, setup.thread, wakers);
     this.machine = { wakers, register, pool };
     this.custody = openCustody(setup.custody, setup.thread);
-    this.host = hostOf(() => this.shell, this.machine, setup.places, {
-      post: outside.post,
-      fallen: (mailbox, crash) => this.fallen(mailbox, crash),
+    this.host = hostOf(() => this.shell, this.machine, setup, {
+      post: (event) => this.post(event),
+      fallen: (mailbox, reason, report) => this.fallen(mailbox, reason, report),
     });
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
@@ -202,24 +214,30 @@ export class Residence implements ThreadControl {
   }
 
   /** An actor has crashed. The thread and its other actors go on. */
-  private fallen(mailbox: Mailbox, crash: Crash): void {
+  private fallen(mailbox: Mailbox, reason: Crash['reason'], report: () => Crash): void {
     const { index } = mailbox;
     this.shell.remove(mailbox);
-    cutShort(mailbox, this.machine.pool, crash.reason);
+    const inputs = this.links.filter((l) => l.to === index);
+    cutShort(mailbox, inputs, this.machine.pool, reason);
     this.shell.flush();
-    void this.inTurn(index, () => this.renew(mailbox, crash));
+    void this.inTurn(index, () => this.renew(mailbox, reason, report));
   }
 
   /** Closes what crashed and, where its supervisor has granted it, begins the next incarnation at once. */
-  private async renew(mailbox: Mailbox, crash: Crash): Promise<void> {
+  private async renew(
+    mailbox: Mailbox,
+    reason: Crash['reason'],
+    report: () => Crash,
+  ): Promise<void> {
     const { index, adapter } = mailbox;
     const { register } = this.machine;
     if (this.mailboxes.get(index) !== mailbox) return; // closed meanwhile, by its supervisor
     // Without room it would only fail again at once.
-    const granted = crash.reason !== 'no-room' && register.claim(index);
+    const granted = reason !== 'no-room' && register.claim(index);
     if (granted) register.end(index, 'down');
     this.mailboxes.delete(index);
-    this.outside.post({ kind: 'crash', crash, outcome: granted ? 'restarts' : 'waits' });
+    const outcome = granted ? 'restarts' : 'waits';
+    this.postLater(() => ({ kind: 'crash', crash: report(), outcome }));
     try {
       const { closeMs } = this.loaded.get(index)!.resident;
       const closing = adapter?.close?.();
@@ -229,11 +247,27 @@ export class Residence implements ThreadControl {
       if (this.loaded.get(index)!.actor.io === undefined) await beginning;
       else await withDeadline(beginning, BEGIN_MS, 'opening its io');
     } catch (error) {
-      this.giveUp(crash, error);
+      this.giveUp(report(), error);
       return;
     }
     register.begin(index);
-    this.outside.post({ kind: 'restarted', actor: index });
+    this.postLater(() => ({ kind: 'restarted', actor: index }));
+  }
+
+  /** Tells the main thread, after what it is to be told first. */
+  private post(event: ThreadEvent): void {
+    this.tell();
+    this.outside.post(event);
+  }
+
+  /** Tells it when the messages at hand have had their turn, or before the next event: in order all the same. */
+  private postLater(event: () => ThreadEvent): void {
+    this.untold.push(event);
+    if (this.untold.length === 1) setImmediate(() => setImmediate(() => this.tell()));
+  }
+
+  private tell(): void {
+    for (const event of this.untold.splice(0)) this.outside.post(event());
   }
 
   /** What cannot be closed or opened again needs a new thread. */
@@ -241,7 +275,7 @@ export class Residence implements ThreadControl {
     if (this.shell.stopped) return;
     this.shell.stop();
     const crash = { ...before, kind: 'restart', ...thrown(error) };
-    this.outside.post({ kind: 'crash', crash, outcome: 'ends' });
+    this.post({ kind: 'crash', crash, outcome: 'ends' });
     this.outside.exit();
   }
 
@@ -266,7 +300,7 @@ export class Residence implements ThreadControl {
     } catch (error) {
       this.host.log(mailbox, 'error', 'closing failed', thrown(error));
     }
-    this.outside.post({ kind: 'ended', actor: mailbox.index, reason, text });
+    this.post({ kind: 'ended', actor: mailbox.index, reason, text });
   }
 
   private laneOf(link: Link): Lane {
@@ -283,7 +317,7 @@ export class Residence implements ThreadControl {
     const received = this.links.filter((l) => l.to === index);
     const hand = new Hand(this.setup.hands, index);
     const broken = hand.suspect() === undefined ? undefined : hand.span();
-    const poison = reconsider(hand, received);
+    const poison = poisonOf(hand, received);
     const lanes = new Map<number, OutLane>();
     for (const link of this.links) {
       if (link.from !== index) continue;

@@ -166,8 +166,9 @@ class Running {
   private metrics(): MetricsSnapshot {
     const actors = this.population.members.map((m) => numbersOf(this.population, m));
     const threads = [...this.watchdog.beats()].map(([thread, beat]) => ({ thread, ...beat }));
-    const sparesReady = this.population.sparesReady();
-    return { actors, threads, deadLetters: this.deadLetters(), sparesReady };
+    const { population } = this;
+    const [sparesReady, slabsFree] = [population.sparesReady(), population.slabsFree()];
+    return { actors, threads, deadLetters: this.deadLetters(), sparesReady, slabsFree };
   }
 
   private deadLetters(): DeadLetters {
@@ -220,6 +221,7 @@ class Running {
         return this.report(event);
       case 'dead':
         this.record.letter(event.letter);
+        this.watchdog.sweep(); // slabs of what was not even read
         return this.report(event);
       default:
         return unreachable(event);

@@ -36,6 +36,8 @@ export type Resident = {
 /** All that a thread is given at its birth. */
 export type ThreadSetup = {
   readonly thread: number;
+  /** Of its random numbers (ids of traces); 32 bits. */
+  readonly seed: number;
   readonly cores: number;
   readonly spinUs: number;
   readonly wakers: SharedArrayBuffer;

@@ -60,7 +60,7 @@ export const bootThread = ({ name, preload, memoryMb, codeCache }: Boot): Blank 
   const calls = new MessageChannel();
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     name,
-    workerData: { control: control.port1, main: calls.port1, preload },
+    workerData: { control: control.port1, main: calls.port1, modules: preload },
     transferList: [control.port1, calls.port1],
     ...(memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: memoryMb } }),
     ...(codeCache === undefined ? {} : { env: { NODE_COMPILE_CACHE: codeCache, ...process.env } }),

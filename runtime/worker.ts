@@ -5,7 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { endpoint } from './endpoint.ts';
-import { Residence } from './residence.ts';
+import { preload, Residence } from './residence.ts';
 import type { MainControl, ThreadSetup } from './thread.ts';
 
 type Data = {
@@ -13,13 +13,13 @@ type Data = {
   readonly control: MessagePort;
   readonly main: MessagePort;
   /** Modules of a spare, which does not know yet whom it will house. */
-  readonly preload: readonly string[];
+  readonly modules: readonly string[];
 };
-const { control, main, preload } = workerData as Data;
+const { control, main, modules } = workerData as Data;
 
 // One after the other, as a residence does (residence.ts).
-for (const module of preload) await import(module);
-if (preload.length > 0) parentPort!.postMessage('ready');
+for (const url of modules) await preload(url);
+if (modules.length > 0) parentPort!.postMessage('ready');
 
 parentPort!.once('message', (setup: ThreadSetup) => {
   const thread = new Residence(setup, {

@@ -57,16 +57,17 @@ export class Hand {
   }
 
   /**
-   * The actor died of what it has in hand, if it has anything. `counts`: false where the message is not at fault and may be
-   * tried for as long as it takes.
+   * The actor died of what it has in hand; false when it has nothing. `counts`: false where the message is not at fault and may
+   * be tried for as long as it takes.
    */
-  blame(counts = true): void {
+  blame(counts = true): boolean {
     const { words } = this;
-    if (words[INPUT] === 0) return;
+    if (words[INPUT] === 0) return false;
     words[DEATHS] = counts && this.holdsSuspect() ? words[DEATHS]! + 1 : 1;
     words[SUSPECT_INPUT] = words[INPUT]!;
     words[SUSPECT_POSITION] = words[POSITION]!;
     words[INPUT] = 0;
+    return true;
   }
 
   /** The actor was killed from outside: what it had in hand is lost and under no suspicion. */

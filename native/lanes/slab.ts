@@ -188,7 +188,17 @@ export class SlabPool {
     else this.copied.push(index);
   }
 
-  /** After the record was passed: the copied ones go back at once. */
+  /**
+   * The record in hand stands in its lane again: what was received from it belongs to it once more, beside whoever here
+   * still looks at it.
+   */
+  restore(): void {
+    for (const index of [...this.copied, ...this.viewed]) {
+      Atomics.add(this.table.refs, index, 1);
+    }
+  }
+
+  /** After the step: the copied ones go back. Not before: until then the record may have to be handled again. */
   releaseCopied(): void {
     for (const index of this.copied) this.drop(index);
     this.copied.length = 0;

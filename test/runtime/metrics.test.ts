@@ -99,6 +99,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
     ],
     deadLetters: { total: 2, byReason: { expired: 2 }, newest: [] },
     sparesReady: 1,
+    slabsFree: 7,
   });
   const lines = text.split('\n');
   expect(
@@ -115,6 +116,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
   expect(lines).toContain('cybermesh_dead_letters_total{reason="expired"} 2');
   expect(lines).toContain('cybermesh_thread_lag_seconds{thread="3"} 0.002');
   expect(lines).toContain('cybermesh_spare_threads_ready 1');
+  expect(lines).toContain('cybermesh_slabs_free 7');
 });
 
 test('a circle of actors that wait for each other is found, a chain is none', () => {
