@@ -20,7 +20,7 @@ import {
   withComplaints,
 } from '#test/kit/cluster.ts';
 import { faultPlan, inflict } from '#test/kit/cluster-faults.ts';
-import { chainOfValidator } from '#test/kit/fates.ts';
+import { chainOfValidator, payloadsOf } from '#test/kit/fates.ts';
 import { kafkaNeeds, provideKafka } from '#test/kit/kafka.ts';
 import { openBus } from '#test/kit/kafka-bus.ts';
 import { ownPorts } from '#test/kit/local-node.ts';
@@ -34,7 +34,7 @@ const canRun = kafkaNeeds() === '' && hasPostgres;
 const SEED = Number(process.env.FAULT_SEED ?? 1);
 const RUN_MS = 480_000;
 const READY_MS = 120_000;
-const SCANNERS = 150;
+const SCANNERS = 100;
 /** Anomalies a second, published and taken, so that the faults come in the middle. */
 const PACE = 10;
 /** On a busy machine an engine that is late abstains, and the anomaly says so: another content. */
@@ -72,6 +72,8 @@ beforeAll(async () => {
   expected = contents.toSorted();
   expect(new Set(contents).size).toBe(contents.length);
   expect(expected.length).toBeGreaterThan(SCANNERS);
+  const kinds = new Set([...payloadsOf(embedded).values()].map(({ type }) => type));
+  expect(kinds).toEqual(new Set(['port_scan', 'brute_force', 'dos', 'ddos']));
 }, RUN_MS);
 afterEach(async () => {
   await cluster?.stop();
