@@ -10,11 +10,18 @@ import { openRegister, type Register, registerBytes } from '#native/lanes/regist
 import { createArena } from '#native/lanes/slab.ts';
 import { openSweep, type Sweep } from '#native/lanes/sweep.ts';
 import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
+import { openAskBytes } from './asks.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { layLanes } from './laying.ts';
 import { metricsBytes } from './metrics.ts';
-import { type ActorSpec, LANE_DEFAULTS, SLAB_DEFAULTS, type SystemSpec } from './spec.ts';
-import type { Link, MainControl, ThreadSetup } from './thread.ts';
+import {
+  type ActorSpec,
+  LANE_DEFAULTS,
+  SLAB_DEFAULTS,
+  STASH_DEFAULT,
+  type SystemSpec,
+} from './spec.ts';
+import type { Link, MainControl, ServiceTable, ThreadSetup } from './thread.ts';
 import { spawnThread, type Thread, type ThreadListener, whileAlive } from './threads.ts';
 
 const SPIN_US = 50;
@@ -36,6 +43,7 @@ const memoryOf = (spec: SystemSpec, threads: number, actors: number) => {
     wakers: new SharedArrayBuffer(wakersBytes(threads)),
     register: new SharedArrayBuffer(registerBytes(actors)),
     custody: new SharedArrayBuffer(custodyBytes(threads)),
+    openAsks: new SharedArrayBuffer(openAskBytes(actors)),
     arena: createArena(count, bytes, threads),
   };
 };
@@ -63,6 +71,7 @@ export class Population {
   private readonly register: Register;
   private readonly byThread = new Map<number, Thread>();
   private links: readonly Link[] = [];
+  private services: ServiceTable = { memory: new SharedArrayBuffer(4), offers: [] };
   private sweep: Sweep | undefined;
 
   constructor(spec: SystemSpec, main: MainControl, on: ThreadListener) {
@@ -120,10 +129,12 @@ export class Population {
     const specs = this.members.map((m) => m.spec);
     const laid = layLanes(this.places, specs, sendings.flat(), this.spec.lanes ?? LANE_DEFAULTS);
     this.links = laid.links;
+    this.services = laid.services;
     this.unresolved = laid.unresolved;
     const lanes = laid.links.map((l) => l.memory);
     this.sweep = openSweep(this.memory.arena, lanes, this.wakers);
-    await Promise.all(threads.map((t) => whileAlive(t, t.control.connect(this.links), 'lanes')));
+    const connect = (t: Thread) => t.control.connect(this.links, this.services);
+    await Promise.all(threads.map((t) => whileAlive(t, connect(t), 'lanes')));
   }
 
   /**
@@ -193,7 +204,7 @@ export class Population {
     const { path, thread: index } = member.place;
     const thread = this.spawn(index);
     await whileAlive(thread, thread.control.load(), `${path}: loading`);
-    await whileAlive(thread, thread.control.connect(this.links), `${path}: lanes`);
+    await whileAlive(thread, thread.control.connect(this.links, this.services), `${path}: lanes`);
     return thread;
   }
 
@@ -213,6 +224,8 @@ export class Population {
         config: m.spec.config,
         metrics: m.metrics,
         dataDir: join(node.dataDir, ...m.place.path.split('.')),
+        stashMax: m.spec.mailbox.stash ?? STASH_DEFAULT,
+        passivateMs: m.spec.passivateMs,
       })),
     };
   }

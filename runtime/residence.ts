@@ -4,17 +4,21 @@
  */
 import { mkdirSync } from 'node:fs';
 import { openCustody } from '#native/custody.ts';
-import { isQuestion } from '#native/lanes/fields.ts';
 import { Lane } from '#native/lanes/lane.ts';
 import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
 import type { Actor, IoAdapter } from './actor.ts';
+import { openAsksOf } from './asks.ts';
 import { type Host, hostOf, thrown } from './host.ts';
-import { Mailbox } from './mailbox.ts';
+import { type Identity, Mailbox } from './mailbox.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
+import { type Passivation, passivate } from './passivation.ts';
 import { portOf } from './port.ts';
+import { Receipts } from './receipts.ts';
 import { type OutLane, Routes } from './routes.ts';
+import { sendingsOf, servicesOf } from './sendings.ts';
+import type { Directory } from './services.ts';
 import { type Machine, Shell } from './shell.ts';
 import type {
   Beat,
@@ -22,6 +26,7 @@ import type {
   MainControl,
   Resident,
   Sending,
+  ServiceTable,
   ThreadControl,
   ThreadEvent,
   ThreadSetup,
@@ -45,17 +50,6 @@ const load = async (resident: Resident): Promise<Loaded> => {
   return { resident, actor: module.default, metrics: writeMetrics(resident.metrics) };
 };
 
-const sendingsOf = ({ resident, actor }: Loaded): Sending[] => {
-  const { sends } = actor;
-  const addresses = typeof sends === 'function' ? sends(resident.config) : sends;
-  return addresses.map((to) => ({
-    from: resident.index,
-    actor: to.name,
-    ...(to.branch === undefined ? {} : { branch: to.branch }),
-    answers: Object.values(to.declaration).some(isQuestion),
-  }));
-};
-
 /** What an actor waits for, if it does. */
 const suspension = (mailbox: Mailbox, links: readonly Link[]): Beat['suspended'] => {
   const lane = mailbox.held.first();
@@ -74,7 +68,9 @@ export class Residence implements ThreadControl {
   private readonly host: Host;
   private readonly loaded = new Map<number, Loaded>();
   private readonly mailboxes = new Map<number, Mailbox>();
+  private readonly passivations = new Map<Mailbox, Passivation>();
   private links: readonly Link[] = [];
+  private directory: Directory | undefined;
 
   constructor(setup: ThreadSetup, outside: Outside) {
     this.setup = setup;
@@ -84,10 +80,12 @@ export class Residence implements ThreadControl {
     const pool = new SlabPool(setup.arena, setup.thread, wakers);
     this.machine = { wakers, register, pool };
     this.custody = openCustody(setup.custody, setup.thread);
-    this.host = hostOf(() => this.shell, this.machine, setup.places, outside);
+    const { places, openAsks } = setup;
+    this.host = hostOf(() => this.shell, { ...this.machine, openAsks }, places, outside);
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
       ending: (mailbox) => void this.end(mailbox),
+      waking: (mailbox) => void this.passivations.get(mailbox)?.wake(),
     });
   }
 
@@ -97,37 +95,72 @@ export class Residence implements ThreadControl {
     // been seen to give the second one the module before its exports.
     for (const resident of this.setup.residents) entries.push(await load(resident));
     for (const entry of entries) this.loaded.set(entry.resident.index, entry);
-    return entries.flatMap(sendingsOf);
+    return entries.flatMap(({ resident, actor }) =>
+      sendingsOf(this.setup.places[resident.index]!, actor, resident.config),
+    );
   }
 
-  connect(links: readonly Link[]): void {
+  connect(links: readonly Link[], table: ServiceTable): void {
     this.links = links;
+    const { register, wakers } = this.machine;
+    const { places } = this.setup;
+    const threads = [...new Set(places.map((p) => p.thread))];
+    this.directory = {
+      places,
+      table,
+      words: new Int32Array(table.memory),
+      serving: (actor) => (register.life(actor) === 'up' ? register.incarnation(actor) : -1),
+      stir: () => {
+        register.stir();
+        for (const thread of threads) wakers.wake(thread);
+      },
+    };
   }
 
   async open(actor: number): Promise<void> {
     const entry = this.loaded.get(actor)!;
     const mailbox = this.mailboxOf(entry);
     this.mailboxes.set(actor, mailbox);
-    const { io, core } = entry.actor;
+    await this.enliven(mailbox, entry);
+    if (mailbox.closed) return;
+    this.shell.add(mailbox);
+    const { passivateMs } = entry.resident;
+    if (passivateMs === undefined) return;
+    const passivation = passivate(mailbox, passivateMs, {
+      open: async () => {
+        mailbox.state = entry.actor.core.init(entry.resident.config);
+        await this.enliven(mailbox, entry);
+      },
+      close: () => closeIo(mailbox),
+      crash: (phase, error) => this.host.crash(mailbox, phase, error),
+      soon: () => this.shell.soon(),
+    });
+    this.passivations.set(mailbox, passivation);
+  }
+
+  /** Opens its io and starts its core. */
+  private async enliven(
+    mailbox: Mailbox,
+    { resident, actor: { io, core } }: Loaded,
+  ): Promise<void> {
     if (io !== undefined) {
-      const { config, dataDir } = entry.resident;
+      const { config, dataDir } = resident;
       mkdirSync(dataDir, { recursive: true, mode: 0o700 });
       const { custody, setup, outside } = this;
       const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
       mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
     }
-    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
-    if (!mailbox.closed) this.shell.add(mailbox);
+    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox.fx, mailbox.atMs));
   }
 
   drain(actor: number): boolean {
     const mailbox = this.mailboxes.get(actor);
     const drain = mailbox?.actor.core.drain;
-    if (mailbox === undefined || drain === undefined) return false;
+    if (mailbox === undefined || drain === undefined || mailbox.rest !== 'awake') return false;
     // After the answer to this call, so that the caller knows what the end means.
     setImmediate(() => {
       try {
-        this.shell.enter(mailbox, 'drain', () => drain(mailbox.state, mailbox, mailbox.atMs));
+        this.shell.enter(mailbox, 'drain', () => drain(mailbox.state, mailbox.fx, mailbox.atMs));
       } catch (error) {
         this.host.crash(mailbox, 'drain', error);
       }
@@ -140,8 +173,10 @@ export class Residence implements ThreadControl {
     if (mailbox === undefined) return;
     this.shell.remove(mailbox);
     this.mailboxes.delete(actor);
+    this.passivations.get(mailbox)?.stop();
+    this.passivations.delete(mailbox);
     mailbox.close();
-    await mailbox.adapter?.close?.();
+    await closeIo(mailbox);
   }
 
   relieve(actor: number): number {
@@ -168,7 +203,7 @@ export class Residence implements ThreadControl {
       heapBytes: memory.heapUsed,
       arrayBufferBytes: memory.arrayBuffers,
       suspended: open.flatMap((m) => suspension(m, this.links)),
-      openAsks: open.reduce((n, m) => n + m.asks.open, 0),
+      openAsks: open.reduce((n, m) => n + m.asking.open, 0),
     };
   }
 
@@ -192,21 +227,48 @@ export class Residence implements ThreadControl {
   }
 
   private mailboxOf({ resident, actor, metrics }: Loaded): Mailbox {
-    const { index, config } = resident;
-    const { path } = this.setup.places[index]!;
+    const { index, config, stashMax } = resident;
+    const { places, openAsks } = this.setup;
+    const { path } = places[index]!;
     const { register } = this.machine;
     const lanes = new Map<number, OutLane>();
+    const inputs: Lane[] = [];
+    const receipts = new Receipts();
     for (const link of this.links) {
-      if (link.from !== index) continue;
-      const lane = this.laneOf(link);
-      lane.resume();
-      lanes.set(link.to, { lane, onFull: link.onFull, answersOnly: link.answersOnly });
+      const word = link.confirmed === undefined ? undefined : new BigInt64Array(link.confirmed);
+      if (link.from === index) {
+        const lane = this.laneOf(link);
+        lane.resume();
+        const { onFull, answersOnly } = link;
+        lanes.set(link.to, { lane, onFull, answersOnly, ...(word && { confirmed: word }) });
+      }
+      if (link.to === index) {
+        const lane = this.laneOf(link);
+        lane.recover();
+        inputs.push(lane);
+        if (word !== undefined) receipts.addSender(link.from, lane.from, word);
+      }
     }
-    const inputs = this.links.filter((l) => l.to === index).map((l) => this.laneOf(l));
-    for (const lane of inputs) lane.recover();
-    const routes = new Routes(this.setup.places, path, register, lanes);
-    const incarnation = register.incarnation(index);
-    const who = { index, path, incarnation, routes, inputs, metrics };
+    const who: Identity = {
+      index,
+      path,
+      incarnation: register.incarnation(index),
+      routes: new Routes(places, path, register, lanes),
+      inputs,
+      metrics,
+      receipts,
+      directory: this.directory!,
+      openAsks: openAsksOf(openAsks, index),
+      stashMax,
+      ...servicesOf(actor, config),
+    };
     return new Mailbox(this.host, who, actor, actor.core.init(config));
   }
 }
+
+/** Closes the io once. */
+const closeIo = async (mailbox: Mailbox): Promise<void> => {
+  const { adapter } = mailbox;
+  mailbox.adapter = undefined;
+  await adapter?.close?.();
+};

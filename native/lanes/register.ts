@@ -19,6 +19,8 @@ export type Register = {
   end(actor: number, life: 'down' | 'gone'): void;
   /** The next incarnation serves. */
   begin(actor: number): void;
+  /** Something else has changed that everybody looks at when the register has moved. */
+  stir(): void;
 };
 
 export const registerBytes = (actors: number): number => (FIRST + 2 * actors) * 4;
@@ -37,6 +39,9 @@ export const openRegister = (memory: SharedArrayBuffer): Register => {
     },
     begin: (actor) => {
       Atomics.store(words, place(actor) + 1, LIVES.indexOf('up'));
+      Atomics.add(words, EPOCH, 1);
+    },
+    stir: () => {
       Atomics.add(words, EPOCH, 1);
     },
   };

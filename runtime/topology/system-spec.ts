@@ -1,12 +1,14 @@
 /** A checked topology as the specification that the system runs. */
-import type { ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
+import { poolOf } from '#runtime/pool-spec.ts';
+import type { ActorSpec, ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
 import type { CheckedLine, Topology } from './load.ts';
 
 const childOf = (checked: CheckedLine): ChildSpec => {
   if (checked.kind === 'group') return supervisorOf(checked);
   const { line, settings, config, module } = checked;
-  const { actor, thread, restart, shutdownMs, mailbox, significant } = settings;
-  return {
+  const { actor, thread, restart, shutdownMs, mailbox, significant, phase } = settings;
+  const { passivateMs, pool } = settings;
+  const spec: ActorSpec = {
     kind: 'actor',
     name: line.name,
     actor,
@@ -16,8 +18,13 @@ const childOf = (checked: CheckedLine): ChildSpec => {
     restart,
     shutdownMs,
     mailbox,
+    phase,
     ...(significant ? { significant } : {}),
+    ...(passivateMs === undefined ? {} : { passivateMs }),
   };
+  if (pool === undefined) return spec;
+  const { by, ...shape } = pool;
+  return poolOf(spec, { ...shape, ...(by === undefined ? {} : { by }) });
 };
 
 const supervisorOf = (checked: CheckedLine & { readonly kind: 'group' }): SupervisorSpec => ({
@@ -35,4 +42,5 @@ export const systemSpec = (
 ): SystemSpec => ({
   root: supervisorOf(topology.root),
   node: { ...topology.view.node, genesis, database: topology.view.database },
+  shutdown: topology.sections.node.shutdown,
 });
