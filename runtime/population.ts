@@ -145,6 +145,7 @@ export class Population {
     member.state = 'starting';
     const thread = await this.home(member);
     const { index, path } = member.place;
+    this.register.open(index);
     await whileAlive(thread, thread.control.open(index), `${path}: start`, START_DEADLINE_MS);
     if (member.state !== 'starting') return false;
     member.state = 'running';

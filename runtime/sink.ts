@@ -45,7 +45,9 @@ export class Sink {
 
   ask(to: Address, message: Message, resume: Message, deadlineMs?: number, key?: string): void {
     const route = this.routes.to(to);
-    const routes = route.pool === undefined ? [route] : route.pool.receivers(message);
+    const { pool } = route;
+    const chosen = pool === undefined ? [route] : pool.receivers(message);
+    const routes = chosen.length > 0 ? chosen : (pool?.members ?? []);
     this.mailbox.asking.ask(routes, to.name, { message, resume, deadlineMs, key });
   }
 

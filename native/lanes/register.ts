@@ -9,6 +9,8 @@ const FIRST = 32;
 /** down: its next incarnation is on the way. gone: there will be none. */
 export type Life = 'down' | 'up' | 'gone';
 const LIVES: readonly Life[] = ['down', 'up', 'gone'];
+/** It has begun to start and does not serve yet: others see it as down, but what it sends already counts as a life. */
+const OPENING = 3;
 
 export type Register = {
   /** Grows with every change. */
@@ -17,6 +19,8 @@ export type Register = {
   life(actor: number): Life;
   /** The incarnation ends: 'down' or 'gone'. */
   end(actor: number, life: 'down' | 'gone'): void;
+  /** The next incarnation starts: should it die before it serves, it was a life all the same. */
+  open(actor: number): void;
   /** The next incarnation serves. */
   begin(actor: number): void;
   /** Something else has changed that everybody looks at when the register has moved. */
@@ -31,11 +35,14 @@ export const openRegister = (memory: SharedArrayBuffer): Register => {
   return {
     epoch: () => Atomics.load(words, EPOCH),
     incarnation: (actor) => Atomics.load(words, place(actor)),
-    life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)]!,
+    life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)] ?? 'down',
     end: (actor, life) => {
       const was = Atomics.exchange(words, place(actor) + 1, LIVES.indexOf(life));
-      if (was === LIVES.indexOf('up')) Atomics.add(words, place(actor), 1);
+      if (was === LIVES.indexOf('up') || was === OPENING) Atomics.add(words, place(actor), 1);
       Atomics.add(words, EPOCH, 1);
+    },
+    open: (actor) => {
+      Atomics.store(words, place(actor) + 1, OPENING);
     },
     begin: (actor) => {
       Atomics.store(words, place(actor) + 1, LIVES.indexOf('up'));
