@@ -154,7 +154,7 @@ export type Effects<Self extends Message, Io extends IoCommands = Record<never, 
   /** Gives the open ask of that key up: nothing comes back, and it is not handled any more if it has not begun. */
   giveUp(key: string): void;
   /** `message` arrives when nobody waits for that answer any more: given up, overdue, or its asker has ended. */
-  whenCancelled(to: ReplyTo<never>, message: Self): void;
+  whenCancelled(to: ReplyTo<unknown>, message: Self): void;
   reply<A extends object>(to: ReplyTo<A>, answer: NoInfer<A>): void;
   /** Sends `message` to oneself later. With a key, it replaces the pending timer of that key. */
   after(delayMs: number, message: Self, key?: string): void;
@@ -365,7 +365,7 @@ export const defineActor = <
     readonly config: Schema;
     readonly core: Core<z.output<Schema>, State, Self, Commands>;
     readonly sends: Sends | ((config: z.output<Schema>) => Sends);
-    readonly offers?: readonly ServiceKey<D>[];
+    readonly offers?: readonly ServiceKey<NoInfer<D>>[];
     readonly io?: Io<z.output<Schema>, Self, Commands>;
   } & (MessageOf<D> extends Self ? unknown : never),
 ): Actor => actor as unknown as Actor;

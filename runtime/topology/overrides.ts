@@ -8,13 +8,16 @@ import { type Line, linesOf } from './tree.ts';
 
 const LINE_KEYS: readonly string[] = [
   'config',
+  'intensity',
   'mailbox',
-  'thread',
+  'passivateMs',
+  'phase',
+  'pool',
   'restart',
   'shutdownMs',
   'significant',
   'strategy',
-  'intensity',
+  'thread',
 ];
 
 export const problemOf = (setting: Setting, message: string): Problem => ({
