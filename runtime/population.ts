@@ -223,6 +223,7 @@ export class Population {
         index: m.place.index,
         module: m.spec.module,
         config: m.spec.config,
+        rawConfig: m.spec.rawConfig === true,
         metrics: m.metrics,
         dataDir: join(node.dataDir, ...m.place.path.split('.')),
         stashMax: m.spec.mailbox.stash ?? STASH_DEFAULT,

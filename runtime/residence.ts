@@ -3,6 +3,7 @@
  * thread. `worker.ts` binds it to a real thread.
  */
 import { mkdirSync } from 'node:fs';
+import { z } from 'zod';
 import { openCustody } from '#native/custody.ts';
 import { Lane } from '#native/lanes/lane.ts';
 import { openRegister } from '#native/lanes/register.ts';
@@ -45,9 +46,19 @@ export type Outside = {
   readonly exit: () => void;
 };
 
-const load = async (resident: Resident): Promise<Loaded> => {
-  const module = (await import(resident.module)) as { readonly default: Actor };
-  return { resident, actor: module.default, metrics: writeMetrics(resident.metrics) };
+const load = async (given: Resident, path: string): Promise<Loaded> => {
+  const { default: actor } = (await import(given.module)) as { readonly default?: Actor };
+  if (actor?.core === undefined) {
+    throw new TypeError(`${path}: ${given.module} exports no actor by default (defineActor)`);
+  }
+  const config = given.rawConfig ? configOf(actor, given.config, path) : given.config;
+  return { resident: { ...given, config }, actor, metrics: writeMetrics(given.metrics) };
+};
+
+const configOf = (actor: Actor, given: unknown, path: string): unknown => {
+  const result = actor.config.safeParse(given);
+  if (result.success) return result.data;
+  throw new TypeError(`${path}.config: ${z.prettifyError(result.error)}`);
 };
 
 /** What an actor waits for, if it does. */
@@ -93,7 +104,9 @@ export class Residence implements ThreadControl {
     const entries: Loaded[] = [];
     // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
     // been seen to give the second one the module before its exports.
-    for (const resident of this.setup.residents) entries.push(await load(resident));
+    for (const resident of this.setup.residents) {
+      entries.push(await load(resident, this.setup.places[resident.index]!.path));
+    }
     for (const entry of entries) this.loaded.set(entry.resident.index, entry);
     return entries.flatMap(({ resident, actor }) =>
       sendingsOf(this.setup.places[resident.index]!, actor, resident.config),

@@ -21,6 +21,8 @@ export type ActorSpec = {
   readonly module: string;
   /** Already validated by the actor's own schema; plain data. */
   readonly config: unknown;
+  /** It has not been validated: the thread that loads the module does it. */
+  readonly rawConfig?: true;
   /** 'own', or the name of an earlier sibling whose thread it shares. */
   readonly thread: string;
   readonly restart: RestartType;

@@ -35,6 +35,7 @@ export type Resident = {
   readonly index: number;
   readonly module: string;
   readonly config: unknown;
+  readonly rawConfig: boolean;
   readonly metrics: SharedArrayBuffer;
   readonly dataDir: string;
   readonly stashMax: number;
@@ -102,6 +103,13 @@ export type ThreadControl = {
   /** Breaks a circle of suspended actors: what this one holds becomes dead letters. */
   relieve(actor: number): number;
   ping(): Promise<Beat>;
+};
+
+/** The calls of `T` from the other side. Our own type: comlink's needs the browser's. */
+export type Remote<T> = {
+  readonly [K in keyof T]: T[K] extends (...given: infer Given) => infer Answer
+    ? (...given: Given) => Promise<Awaited<Answer>>
+    : never;
 };
 
 /** What a thread calls on the main thread. */
