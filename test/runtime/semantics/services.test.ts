@@ -42,7 +42,11 @@ test('a subscriber hears who is registered, at once and after every change, acro
   run('client', ({ say }) => say('unsubscribed'));
   await stage.wait('unsubscribed');
   const heard = stage.heard('listed').length;
-  run('late', ({ fx, key }) => fx.register(key('work')));
+  run('late', ({ fx, key, say }) => {
+    fx.register(key('work'));
+    say('registered');
+  });
+  await stage.wait('registered');
   run('client', ({ fx, key }) => fx.find(key('work'), { kind: 'listed' } as never));
   await soon(() => String(last(stage!)) === '.p2,.late');
   expect(stage.heard('listed').length).toBe(heard + 1);
