@@ -93,7 +93,11 @@ test('a receiver without room holds nobody back: deliveries wait, 1,024 at most,
     puppet('shop', { sends: ['store', 'other'] }),
   ]);
   const { run, wait, heard, system } = stage;
-  run('store', ({ block }) => block('never')); // never goes on by itself
+  run('store', ({ block, say }) => {
+    say('hangs');
+    block('never'); // until it is killed
+  });
+  await wait('hangs');
   run('shop', delivers(1, 1100));
   run('shop', ({ fx, to }) => fx.tell(to('other'), { kind: 'note', n: 1, key: '' }));
   await wait('note', 1, 'other');
