@@ -20,6 +20,7 @@ export type Bedroom = {
   readonly soon: () => void;
 };
 
+/** Idle is being idle at so many looks in a row. */
 const CHECKS = 4;
 
 export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passivation => {
@@ -33,6 +34,7 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
       return on.crash('close', error);
     }
     if (mailbox.closed) return;
+    clearInterval(timer);
     mailbox.state = undefined;
     mailbox.rest = 'asleep';
     mailbox.metrics.count('passivations', 1);
@@ -47,7 +49,8 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
     quiet = 0;
     void sleep();
   };
-  const timer = setInterval(look, Math.max(1, afterMs / CHECKS));
+  const watchOver = (): NodeJS.Timeout => setInterval(look, Math.max(1, afterMs / CHECKS));
+  let timer = watchOver();
   return {
     stop: () => clearInterval(timer),
     wake: async () => {
@@ -57,9 +60,10 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
       } catch (error) {
         return on.crash('open', error);
       }
-      if (mailbox.closed) return void on.close();
+      if (mailbox.closed) return on.close().catch((error) => on.crash('close', error));
       mailbox.metrics.gauge('passive', 0);
       mailbox.rest = 'awake';
+      timer = watchOver();
       on.soon();
     },
   };
