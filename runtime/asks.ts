@@ -21,7 +21,8 @@ export type Message = { readonly kind: string };
 export type AskGroup = { open: number; answered: boolean };
 
 export type OpenAsk = {
-  readonly slot: number;
+  /** Given by `add`. */
+  slot: number;
   readonly resume: Message;
   readonly route: Route;
   readonly protocol: Protocol;
@@ -38,7 +39,10 @@ export type OpenAsk = {
   readonly key: string | undefined;
 };
 
-/** The shared table of so many actors: a word for each slot of each, the number of the ask that is open in it. */
+/**
+ * The shared table of so many actors: a word for each slot of each, the number of the ask that is open in it. Plain stores
+ * are enough: where the order matters, the publishing of a lane or a move of the register follows.
+ */
 export const openAskBytes = (actors: number): number => actors * OPEN_ASKS_MAX * 4;
 
 /** An actor's part of the table. */
@@ -55,11 +59,11 @@ export class Asks {
   /** `shared` is this actor's part of the table; what an earlier incarnation had open is open no more. */
   constructor(shared: Int32Array) {
     this.shared = shared;
-    for (let k = 0; k < shared.length; k++) if (shared[k] !== 0) Atomics.store(shared, k, 0);
+    shared.fill(0);
   }
 
   /** The number that travels with the question, or -1 when 4,096 are open. */
-  add(entry: Omit<OpenAsk, 'slot'>): number {
+  add(entry: OpenAsk): number {
     let slot = this.free.pop();
     if (slot === undefined) {
       if (this.slots.length === OPEN_ASKS_MAX) return -1;
@@ -67,10 +71,11 @@ export class Asks {
       this.slots.push(undefined);
       this.generations.push(1);
     }
-    this.slots[slot] = { ...entry, slot };
+    entry.slot = slot;
+    this.slots[slot] = entry;
     this.open++;
     const ask = slot | (this.generations[slot]! << SLOT_BITS);
-    Atomics.store(this.shared, slot, ask);
+    this.shared[slot] = ask;
     return ask;
   }
 
@@ -104,7 +109,7 @@ export class Asks {
   }
 
   private close(slot: number): void {
-    Atomics.store(this.shared, slot, 0);
+    this.shared[slot] = 0;
     this.slots[slot] = undefined;
     // Never 0, so that no number is 0.
     this.generations[slot] = (this.generations[slot]! + 1) & GENERATION_MASK || 1;
