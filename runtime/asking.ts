@@ -8,7 +8,6 @@ import type { Mailbox } from './mailbox.ts';
 import type { Route } from './routes.ts';
 
 const ASK_DEADLINE_MS = 1000;
-const UNLIMITED = Number.POSITIVE_INFINITY;
 
 /** What is asked, and how. */
 export type Asked = {
@@ -35,23 +34,25 @@ export class Asking {
     return this.asks.open;
   }
 
-  /** Asks all of these; the first answer counts. `name` is what messages call them. */
-  ask(routes: readonly Route[], name: string, asked: Asked): void {
-    const trace = this.mailbox.out.trace();
-    const { key } = asked;
-    if (key !== undefined) this.giveUp(key);
+  /** `name` is what messages call whom it asks. */
+  ask(route: Route, name: string, asked: Asked): void {
+    if (asked.key !== undefined) this.giveUp(asked.key);
+    if (route.lane === undefined || route.gone) return this.unreached([route], name, asked);
+    const dueMs = this.dueMs(asked.deadlineMs);
+    if (dueMs < 0) return this.fail(asked.resume, 'timeout', this.mailbox.out.trace());
+    this.put(route, asked, dueMs, undefined);
+    this.mailbox.wakeAt(dueMs);
+  }
+
+  /** Asks all of these; the first answer counts. */
+  askAll(routes: readonly Route[], name: string, asked: Asked): void {
+    if (asked.key !== undefined) this.giveUp(asked.key);
     const reached = routes.filter((route) => route.lane !== undefined && !route.gone);
-    if (reached.length === 0) {
-      this.host.dead(this.mailbox, missing(routes), name, asked.message.kind);
-      return this.fail(asked.resume, 'no-such-actor', trace);
-    }
-    const nowMs = monotonicMs();
-    const leftMs = this.leftMs(nowMs);
-    if (leftMs <= 0) return this.fail(asked.resume, 'timeout', trace);
-    const wantedMs = asked.deadlineMs ?? (leftMs === UNLIMITED ? ASK_DEADLINE_MS : leftMs);
-    const dueMs = nowMs + Math.min(leftMs, wantedMs);
-    const group = reached.length > 1 ? { open: reached.length, answered: false } : undefined;
-    for (const route of reached) this.put(route, asked, dueMs, trace, group);
+    if (reached.length === 0) return this.unreached(routes, name, asked);
+    const dueMs = this.dueMs(asked.deadlineMs);
+    if (dueMs < 0) return this.fail(asked.resume, 'timeout', this.mailbox.out.trace());
+    const group = { open: reached.length, answered: false };
+    for (const route of reached) this.put(route, asked, dueMs, group);
     this.mailbox.wakeAt(dueMs);
   }
 
@@ -99,25 +100,34 @@ export class Asking {
     return this.asks.nextDueMs();
   }
 
-  /** What is left of the question on whose behalf is asked. */
-  private leftMs(nowMs: number): number {
+  /** When an ask that begins now is over, monotonic milliseconds; -1 when nothing is left for it. */
+  private dueMs(deadlineMs: number | undefined): number {
+    const nowMs = monotonicMs();
     const allowance = this.mailbox.deadlines.current();
-    return allowance === undefined ? UNLIMITED : allowance.dueMs - nowMs;
+    if (allowance === undefined) return nowMs + (deadlineMs ?? ASK_DEADLINE_MS);
+    const leftMs = allowance.dueMs - nowMs;
+    return leftMs <= 0 ? -1 : nowMs + Math.min(leftMs, deadlineMs ?? leftMs);
+  }
+
+  private unreached(routes: readonly Route[], name: string, { message, resume }: Asked): void {
+    this.host.dead(this.mailbox, missing(routes), name, message.kind);
+    this.fail(resume, 'no-such-actor', this.mailbox.out.trace());
   }
 
   private put(
     route: Route,
     { message, resume, key }: Asked,
     dueMs: number,
-    trace: Trace,
     group: AskGroup | undefined,
   ): void {
     const { mailbox, host } = this;
+    const trace = mailbox.out.trace();
     const { protocol } = route;
     const lane = route.lane!;
     const incarnation = host.incarnation(route.target);
     const allowance = mailbox.deadlines.current();
     const ask = this.asks.add({
+      slot: -1,
       resume,
       route,
       protocol,

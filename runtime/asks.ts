@@ -21,7 +21,8 @@ export type Message = { readonly kind: string };
 export type AskGroup = { open: number; answered: boolean };
 
 export type OpenAsk = {
-  readonly slot: number;
+  /** Given by `add`. */
+  slot: number;
   readonly resume: Message;
   readonly route: Route;
   readonly protocol: Protocol;
@@ -38,7 +39,10 @@ export type OpenAsk = {
   readonly key: string | undefined;
 };
 
-/** The shared table of so many actors: a word for each slot of each, the number of the ask that is open in it. */
+/**
+ * The shared table of so many actors: a word for each slot of each, the number of the ask that is open in it. Plain stores
+ * are enough: where the order matters, the publishing of a lane or a move of the register follows.
+ */
 export const openAskBytes = (actors: number): number => actors * OPEN_ASKS_MAX * 4;
 
 /** An actor's part of the table. */
@@ -55,14 +59,14 @@ export class Asks {
   /** `shared` is this actor's part of the table; what an earlier incarnation had open is open no more. */
   constructor(shared: Int32Array) {
     this.shared = shared;
-    for (let k = 0; k < shared.length; k++) if (shared[k] !== 0) Atomics.store(shared, k, 0);
+    shared.fill(0);
   }
 
   /**
    * The number that travels with the question, or -1 when 4,096 are open, or when the answers to those that are open
    * to this target may fill what is kept for answers.
    */
-  add(entry: Omit<OpenAsk, 'slot'>): number {
+  add(entry: OpenAsk): number {
     const { answerWords } = entry.protocol;
     const { answers } = entry.route;
     if (answers.bespoken + answerWords > answers.words) return -1;
@@ -73,11 +77,12 @@ export class Asks {
       this.slots.push(undefined);
       this.generations.push(1);
     }
-    this.slots[slot] = { ...entry, slot };
+    entry.slot = slot;
+    this.slots[slot] = entry;
     answers.bespoken += answerWords;
     this.open++;
     const ask = slot | (this.generations[slot]! << SLOT_BITS);
-    Atomics.store(this.shared, slot, ask);
+    this.shared[slot] = ask;
     return ask;
   }
 
@@ -113,7 +118,7 @@ export class Asks {
   private close(slot: number): void {
     const { route, protocol } = this.slots[slot]!;
     route.answers.bespoken -= protocol.answerWords;
-    Atomics.store(this.shared, slot, 0);
+    this.shared[slot] = 0;
     this.slots[slot] = undefined;
     // Never 0, so that no number is 0.
     this.generations[slot] = (this.generations[slot]! + 1) & GENERATION_MASK || 1;

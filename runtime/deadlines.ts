@@ -18,6 +18,8 @@ export class Deadlines {
   private question: ReplyTo<unknown> | undefined;
   private inherited: Allowance | undefined;
   private readonly allowances = new WeakMap<ReplyTo<unknown>, Allowance>();
+  /** Something was ever asked on behalf of a question: most actors never do. */
+  private passesOn = false;
 
   /** Before a step that handles no question. */
   clear(): void {
@@ -50,6 +52,7 @@ export class Deadlines {
     if (this.dueMs === 0 || this.question === undefined) return undefined;
     this.inherited = { dueMs: this.dueMs, over: false };
     this.allowances.set(this.question, this.inherited);
+    this.passesOn = true;
     return this.inherited;
   }
 
@@ -58,6 +61,7 @@ export class Deadlines {
       this.dueMs = 0;
       this.question = undefined;
     }
+    if (!this.passesOn) return;
     const allowance = this.allowances.get(to);
     if (allowance !== undefined) allowance.over = true;
   }

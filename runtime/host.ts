@@ -30,7 +30,7 @@ export type Host = {
   /** The asker of this question is the same as then, and waits for an answer. */
   waits(asked: Question): boolean;
   /** The asker is the same as then, and has given it up. */
-  givenUp(asked: Question): boolean;
+  givenUp(from: number, incarnation: number, ask: number): boolean;
   /** Something has changed that this thread looks at when the register has moved. */
   stir(thread: number): void;
   /** `peer` is an address, or '#' and the index of an actor. */
@@ -110,7 +110,7 @@ export const hostOf = (
     gone: (actor) => register.life(actor) === 'gone',
     waits: ({ from, incarnation, ask }) =>
       register.incarnation(from) === incarnation && isOpen(tables[from]!, ask),
-    givenUp: ({ from, incarnation, ask }) =>
+    givenUp: (from, incarnation, ask) =>
       register.incarnation(from) === incarnation && !isOpen(tables[from]!, ask),
     stir: (thread) => {
       register.stir();

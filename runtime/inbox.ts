@@ -42,8 +42,8 @@ export class Inbox {
   private isAwaited(lane: Lane, at: number, kind: number): boolean {
     const dueMs = lane.f64[(at + 6) >> 1]!;
     const overdue = dueMs < this.nowMs();
-    const asked = { from: lane.index, incarnation: lane.i32[at + 3]!, ask: lane.i32[at + 4]! };
-    if (!overdue && !this.host.givenUp(asked)) {
+    const { index, i32 } = lane;
+    if (!overdue && !this.host.givenUp(index, i32[at + 3]!, i32[at + 4]!)) {
       this.mailbox.deadlines.begin(dueMs);
       if (dueMs > this.mailbox.owesUntilMs) this.mailbox.owesUntilMs = dueMs;
       return true;

@@ -50,7 +50,8 @@ const receiversOf = (
 const serviceTable = (sendings: readonly Sending[]): ServiceTable => {
   const offers = sendings
     .filter((s) => s.service === 'offered')
-    .map((s) => ({ service: s.actor, actor: s.from }));
+    .map((s) => ({ service: s.actor, actor: s.from }))
+    .sort((a, b) => a.actor - b.actor);
   return { offers, memory: new SharedArrayBuffer(4 * Math.max(1, offers.length)) };
 };
 

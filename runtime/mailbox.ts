@@ -190,8 +190,8 @@ export class Mailbox {
   contextOf(message: Received): Partial<Own> {
     const { replyTo } = message;
     if (replyTo === undefined) return { allowance: this.deadlines.current() };
-    const { dueMs = Number.POSITIVE_INFINITY } = replyTo;
-    return { asked: { dueMs, givenUp: () => this.host.givenUp(replyTo) } };
+    const { from, incarnation, ask, dueMs = Number.POSITIVE_INFINITY } = replyTo;
+    return { asked: { dueMs, givenUp: () => this.host.givenUp(from, incarnation, ask) } };
   }
 
   /** Runs a part of the core that is no step: start, drain. */

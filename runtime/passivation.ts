@@ -20,6 +20,7 @@ export type Bedroom = {
   readonly soon: () => void;
 };
 
+/** Idle is being idle at so many looks in a row. */
 const CHECKS = 4;
 
 export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passivation => {
@@ -34,6 +35,7 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
       return on.crash('close', error);
     }
     if (mailbox.closed) return;
+    clearInterval(timer);
     mailbox.state = undefined;
     mailbox.rest = 'asleep';
     mailbox.metrics.count('passivations', 1);
@@ -48,7 +50,8 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
     quiet = 0;
     void sleep();
   };
-  const timer = setInterval(look, Math.max(1, afterMs / CHECKS));
+  const watchOver = (): NodeJS.Timeout => setInterval(look, Math.max(1, afterMs / CHECKS));
+  let timer = watchOver();
   return {
     stop: () => clearInterval(timer),
     wake: async () => {
@@ -61,6 +64,7 @@ export const passivate = (mailbox: Mailbox, afterMs: number, on: Bedroom): Passi
       if (mailbox.closed) return; // whoever closed it closes its io, too
       mailbox.metrics.gauge('passive', 0);
       mailbox.rest = 'awake';
+      timer = watchOver();
       on.soon();
     },
   };

@@ -46,9 +46,11 @@ export class Sink {
   ask(to: Address, message: Message, resume: Message, deadlineMs?: number, key?: string): void {
     const route = this.routes.to(to);
     const { pool } = route;
-    const chosen = pool === undefined ? [route] : pool.receivers(message);
-    const routes = chosen.length > 0 ? chosen : (pool?.members ?? []);
-    this.mailbox.asking.ask(routes, to.name, { message, resume, deadlineMs, key });
+    const asked = { message, resume, deadlineMs, key };
+    if (pool === undefined) return this.mailbox.asking.ask(route, to.name, asked);
+    const receivers = pool.receivers(message);
+    const members = receivers.length > 0 ? receivers : pool.members;
+    this.mailbox.asking.askAll(members, to.name, asked);
   }
 
   giveUp(key: string): void {

@@ -229,7 +229,7 @@ test(`both ends killed at random: every effect exactly once, in order (seed ${SE
   const effects = log('store');
   expect(effects.length).toBeGreaterThan(200);
   expect(effects).toEqual(effects.map((_, k) => k + 1));
-  expect(system.tree().state).toBe('running');
+  await stage.until(() => system.tree().state === 'running');
 });
 
 test('what a step confirmed that threw afterwards is not confirmed: it comes again', async () => {

@@ -35,13 +35,16 @@ test('an idle actor gives up its state and its io; its next messages start it ag
     await wait('count', 100 * round);
     await stage.until(() => asleep(stage!, 'sleeper'));
   }
-  const heard = stage.heard('count').map((one) => one.data);
-  const once = Array.from({ length: 100 }, (_, n) => [n, n + 1]);
-  expect(heard).toEqual([...once, ...once]); // the second time from a new state
-  expect(io(stage, 'sleeper')).toBe('open 0\nclose\nopen 0\nclose\n');
+  const heard = stage.heard('count').map((one) => one.data as readonly [number, number]);
+  const batch = Array.from({ length: 100 }, (_, n) => n);
+  expect(heard.map(([n]) => n)).toEqual([...batch, ...batch]);
+  expect(heard[100]![1]).toBe(1); // from a new state
+  // On a slow machine it may have slept before, or in between.
+  const slept = numbers(stage, 'sleeper').counters.passivations!;
+  expect(slept).toBeGreaterThanOrEqual(2);
+  expect(io(stage, 'sleeper')).toBe('open 0\nclose\n'.repeat(slept));
   // It is no restart: nobody is told of a death, and it is one life.
   expect(system.tree().children![0]).toMatchObject({ restarts: 0, state: 'running' });
-  expect(numbers(stage, 'sleeper').counters.passivations).toBe(2);
   expect(system.deadLetters().total).toBe(0);
 });
 
