@@ -149,14 +149,19 @@ export class Residence implements ThreadControl {
     return true;
   }
 
-  close(actor: number): Promise<void> {
+  close(actor: number, waits = true): Promise<void> {
     return this.inTurn(actor, async () => {
       const mailbox = this.mailboxes.get(actor);
       if (mailbox === undefined) return;
       this.shell.remove(mailbox);
       this.mailboxes.delete(actor);
       mailbox.close();
-      await mailbox.adapter?.close?.();
+      const closing = mailbox.adapter?.close?.();
+      if (waits) await closing;
+      else
+        closing?.catch((error: unknown) => {
+          this.host.log(mailbox, 'error', 'closing failed', thrown(error));
+        });
     });
   }
 
