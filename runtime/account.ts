@@ -7,6 +7,8 @@ import type { MetricsWriter } from './metrics.ts';
 export class Account {
   /** Most messages that have waited. */
   depthMax = 0;
+  /** Messages handled in all. */
+  total = 0;
   private readonly metrics: MetricsWriter;
   private handled = 0;
   /** Of one message, when last timed. */
@@ -23,11 +25,13 @@ export class Account {
   /** A turn that was not timed. */
   count(messages: number): void {
     this.handled += messages;
+    this.total += messages;
   }
 
   /** A turn that took so long. */
   time(messages: number, elapsedMs: number): void {
     this.handled += messages;
+    this.total += messages;
     this.messageMs = elapsedMs / messages;
     this.settle();
   }

@@ -9,6 +9,8 @@ import type { z } from 'zod';
 import type {
   AnswerTo,
   Declaration,
+  Delivered,
+  DeliveryOf,
   MessageOf,
   QuestionOf,
   ReplyTo,
@@ -16,12 +18,19 @@ import type {
 } from '#native/lanes/fields.ts';
 import type { Result } from '#proto/result.ts';
 
-export type { AnswerTo, Declaration, MessageOf, ReplyTo } from '#native/lanes/fields.ts';
+export type {
+  AnswerTo,
+  Declaration,
+  Delivered,
+  MessageOf,
+  ReplyTo,
+} from '#native/lanes/fields.ts';
 export {
   atom,
   blob,
   bool,
   bytes,
+  delivery,
   f64,
   i64,
   list,
@@ -52,11 +61,41 @@ export const address = <const D extends Declaration>(name: string, declaration: 
   declaration,
 });
 
-/** One instance of an actor of which there are several: `at(replica, 'v1')`. */
+/**
+ * One instance of an actor of which there are several: `at(replica, 'v1')`. A branch that begins with a dot is a whole
+ * path from the root: `at(replica, '.v1.replica')`.
+ */
 export const at = <D extends Declaration>(to: Address<D>, branch: string): Address<D> => ({
   ...to,
   branch,
 });
+
+/**
+ * A service that actors offer and others look for, whichever they are: the key of the receptionist. Whoever offers it
+ * has an address of this very declaration.
+ */
+export type ServiceKey<D extends Declaration = Declaration> = {
+  readonly service: string;
+  readonly declaration: D;
+};
+
+/** `service('scoring', scorer)`: what has the messages of `scorer` may register under it. */
+export const service = <const D extends Declaration>(
+  name: string,
+  like: Address<D>,
+): ServiceKey<D> => ({ service: name, declaration: like.declaration });
+
+/** Who is registered under a key and alive, in start order. Each may be told, asked and watched. */
+export type Listing<K extends ServiceKey> = readonly Address<K['declaration']>[];
+
+/** How an actor ended that was watched. */
+export type Terminated = {
+  /** The incarnation that has ended. */
+  readonly incarnation: number;
+};
+
+/** A delivery is confirmed; or its receiver has ended for good; or 1,024 wait for their confirmation already. */
+export type DeliveryFailure = 'no-such-actor' | 'too-many';
 
 /** Messages that an actor with this address receives from others. */
 export type MessagesTo<A extends Address> = MessageOf<A['declaration']>;
@@ -74,35 +113,99 @@ export type LogFields = { readonly [field: string]: unknown };
 /** What an io adapter offers: a function for each command; a promise that rejects crashes the actor. */
 export type IoCommands = { readonly [command: string]: unknown };
 
-/**
- * A message of one's own that waits for an outcome: all of it but its `result`. One of that kind must exist, with room
- * for a result of this type.
- */
-export type Resume<Self extends Message, R extends Message, Outcome> = R &
-  (R & { readonly result: Outcome } extends Extract<
+/** A message of one's own without the field that the runtime fills in. One of that kind must have room for this value. */
+export type Filled<Self extends Message, R extends Message, Name extends string, Value> = R &
+  (R & { readonly [K in Name]: Value } extends Extract<
     Self,
-    { readonly kind: R['kind']; readonly result: unknown }
+    { readonly kind: R['kind'] } & { readonly [K in Name]: unknown }
   >
     ? unknown
     : never);
+
+/** A message of one's own that waits for an outcome: all of it but its `result`. */
+export type Resume<Self extends Message, R extends Message, Outcome> = Filled<
+  Self,
+  R,
+  'result',
+  Outcome
+>;
+
+/** A message of one's own, without what a termination fills in where it has room for it. */
+export type Obituary<Self extends Message> = Self extends { readonly terminated: Terminated }
+  ? Omit<Self, 'terminated'>
+  : Self;
 
 /** Everything that a step may do to the world. Nothing of it comes back during the step. */
 export type Effects<Self extends Message, Io extends IoCommands = Record<never, never>> = {
   /** At most once, in order for a pair. A full mailbox behaves as its topology says. */
   tell<D extends Declaration>(to: Address<D>, message: TellOf<D>): void;
-  /** Asks; the answer (or the failure) arrives as `resume` with a `result`. Default deadline 1,000 ms. */
+  /**
+   * Asks; the answer (or the failure) arrives as `resume` with a `result`. Default deadline 1,000 ms. While it handles a
+   * question that is not answered yet, it has at most what is left of that question's deadline, by default all of it.
+   * With a key, it replaces the open ask of that key.
+   */
   ask<D extends Declaration, Q extends QuestionOf<D>, const R extends Message>(
     to: Address<D>,
     message: Q,
     resume: Resume<Self, R, Result<AnswerTo<D, Q['kind'] & keyof D>, AskFailure>>,
     deadlineMs?: number,
+    key?: string,
   ): void;
+  /** Gives the open ask of that key up: nothing comes back, and it is not handled any more if it has not begun. */
+  giveUp(key: string): void;
+  /** `message` arrives when nobody waits for that answer any more: given up, overdue, or its asker has ended. */
+  whenCancelled(to: ReplyTo<unknown>, message: Self): void;
   reply<A extends object>(to: ReplyTo<A>, answer: NoInfer<A>): void;
   /** Sends `message` to oneself later. With a key, it replaces the pending timer of that key. */
   after(delayMs: number, message: Self, key?: string): void;
+  /**
+   * Sends `message` to oneself again and again. Each pause begins when the one before has been handled, so they never
+   * pile up. Keys as in `after`.
+   */
+  every(periodMs: number, message: Self, key: string): void;
+  /** No message of that timer arrives any more, not even one that is on its way. */
   cancel(key: string): void;
-  /** `message` arrives once when that actor terminates (its restart included). Never lost. */
-  watch(to: Address, message: Self): void;
+  /**
+   * `message` arrives once when that actor terminates (its restart included), ahead of all data. Never lost, however full
+   * the mailbox. It gets `terminated` filled in. A pool terminates when its last member has ended for good.
+   */
+  watch(to: Address, message: Obituary<Self>): void;
+  /** Ends every watch on that actor; nothing of them arrives any more. */
+  unwatch(to: Address): void;
+  /**
+   * Puts a message aside, with its sender and its deadline, until `unstash`. At the bound (`stash` of the mailbox in the
+   * topology) it becomes a dead letter `stash-full`. A restart loses what was put aside.
+   */
+  stash(message: Self): void;
+  /** What was put aside is handled next, in its order, ahead of everything else. */
+  unstash(): void;
+  /**
+   * Delivers at least once: kept and sent again, in order, until the receiver has confirmed it or ended for good.
+   * `n` is the sender's own count for this receiver: it grows, and stands for the same message in each of the sender's
+   * lives. What was confirmed is never handled again. At most 1,024 wait; more fail with `too-many`.
+   */
+  deliver<D extends Declaration, const R extends Message>(
+    to: Address<D>,
+    message: DeliveryOf<D>,
+    n: number,
+    confirmed: Resume<Self, R, Result<object, DeliveryFailure>>,
+  ): void;
+  /** What that delivery was for is done. Until then each new incarnation receives it again. */
+  confirm(delivery: Delivered): void;
+  /** From now on, and until it ends, this actor is listed under the key (one of its `offers`). */
+  register(key: ServiceKey): void;
+  deregister(key: ServiceKey): void;
+  /** `resume` arrives at once with the `listing`. The key is one of `sends`. */
+  find<K extends ServiceKey, const R extends Message>(
+    key: K,
+    resume: Filled<Self, R, 'listing', Listing<K>>,
+  ): void;
+  /** `resume` arrives with the `listing` at once and after every change; of several changes the last counts. */
+  subscribe<K extends ServiceKey, const R extends Message>(
+    key: K,
+    resume: Filled<Self, R, 'listing', Listing<K>>,
+  ): void;
+  unsubscribe(key: ServiceKey): void;
   /** Hands a command to the actor's own io adapter. */
   io<K extends keyof Io & string>(command: K, argument: Io[K]): void;
   /**
@@ -156,6 +259,8 @@ export type IoPort<Self extends Message> = {
   deliver(message: Self): boolean;
   /** Path of the actor in the tree, e.g. `v1.replica`. */
   readonly path: string;
+  /** How many lives of this actor have ended before. */
+  readonly incarnation: number;
   /** Directory for the state of this actor: created, 0700, under dataDir. */
   readonly dataDir: string;
   /** Node-wide settings: name, dataDir, genesis file, bus and database sections of the topology. */
@@ -234,14 +339,19 @@ export type Actor = {
   // biome-ignore lint/suspicious/noExplicitAny: the loader holds actors of every type in one list
   readonly core: Core<any, any, any, any>;
   // biome-ignore lint/suspicious/noExplicitAny: as above
-  readonly sends: readonly Address[] | ((config: any) => readonly Address[]);
+  readonly sends: Sends | ((config: any) => Sends);
+  readonly offers?: readonly ServiceKey[];
   // biome-ignore lint/suspicious/noExplicitAny: as above
   readonly io?: Io<any, any, any>;
 };
 
+/** Whom an actor writes to: addresses, and keys of services whose every provider it may write to. */
+export type Sends = readonly (Address | ServiceKey)[];
+
 /**
- * Binds address, configuration, core and io. `sends` names every address that it may write to (asks and
- * tells; answers need no entry): the loader lays exactly those lanes.
+ * Binds address, configuration, core and io. `sends` names every address that it may write to (asks, tells and
+ * deliveries; answers need no entry): the loader lays exactly those lanes. `offers` names the services that it may
+ * register under.
  */
 export const defineActor = <
   D extends Declaration,
@@ -254,7 +364,8 @@ export const defineActor = <
     readonly self: Address<D>;
     readonly config: Schema;
     readonly core: Core<z.output<Schema>, State, Self, Commands>;
-    readonly sends: readonly Address[] | ((config: z.output<Schema>) => readonly Address[]);
+    readonly sends: Sends | ((config: z.output<Schema>) => Sends);
+    readonly offers?: readonly ServiceKey<NoInfer<D>>[];
     readonly io?: Io<z.output<Schema>, Self, Commands>;
   } & (MessageOf<D> extends Self ? unknown : never),
 ): Actor => actor as unknown as Actor;

@@ -1,5 +1,9 @@
-/** The open questions of one actor: bounded, each with a deadline. */
+/**
+ * The open questions of one actor: bounded, each with a deadline. Which of them are open stands in shared memory, too,
+ * so that whoever is asked sees whether anybody still waits.
+ */
 import type { Protocol } from '#native/lanes/layout.ts';
+import type { Allowance } from './deadlines.ts';
 import type { Route } from './routes.ts';
 
 /** Slots are 12 bits of an ask's number, generations the other 20. */
@@ -8,7 +12,13 @@ const SLOT_BITS = 12;
 const SLOT_MASK = OPEN_ASKS_MAX - 1;
 const GENERATION_MASK = 0xfffff;
 
+/** Where the question of this number stands. */
+export const slotOf = (ask: number): number => ask & SLOT_MASK;
+
 export type Message = { readonly kind: string };
+
+/** One question put to several: the first answer counts. */
+export type AskGroup = { open: number; answered: boolean };
 
 export type OpenAsk = {
   readonly slot: number;
@@ -21,37 +31,59 @@ export type OpenAsk = {
   readonly dueMs: number;
   /** Trace of the step that asked. */
   readonly trace: readonly [number, number, number, number];
+  /** On whose behalf it was asked. */
+  readonly allowance: Allowance | undefined;
+  readonly group: AskGroup | undefined;
+  /** It can be given up by this key. */
+  readonly key: string | undefined;
 };
+
+/** The shared table of so many actors: a word for each slot of each, the number of the ask that is open in it. */
+export const openAskBytes = (actors: number): number => actors * OPEN_ASKS_MAX * 4;
+
+/** An actor's part of the table. */
+export const openAsksOf = (table: SharedArrayBuffer, actor: number): Int32Array =>
+  new Int32Array(table, actor * OPEN_ASKS_MAX * 4, OPEN_ASKS_MAX);
 
 export class Asks {
   private readonly slots: (OpenAsk | undefined)[] = [];
   private readonly generations: number[] = [];
   private readonly free: number[] = [];
+  private readonly shared: Int32Array;
   open = 0;
+
+  /** `shared` is this actor's part of the table; what an earlier incarnation had open is open no more. */
+  constructor(shared: Int32Array) {
+    this.shared = shared;
+    for (let k = 0; k < shared.length; k++) if (shared[k] !== 0) Atomics.store(shared, k, 0);
+  }
 
   /**
    * The number that travels with the question, or -1 when 4,096 are open, or when the answers to those that are open
    * to this target may fill what is kept for answers.
    */
   add(entry: Omit<OpenAsk, 'slot'>): number {
-    const { route, protocol } = entry;
-    if (route.answerWords + protocol.answerWords > route.answerRoom) return -1;
+    const { answerWords } = entry.protocol;
+    const { answers } = entry.route;
+    if (answers.bespoken + answerWords > answers.words) return -1;
     let slot = this.free.pop();
     if (slot === undefined) {
       if (this.slots.length === OPEN_ASKS_MAX) return -1;
       slot = this.slots.length;
       this.slots.push(undefined);
-      this.generations.push(1); // so that no number is 0
+      this.generations.push(1);
     }
     this.slots[slot] = { ...entry, slot };
-    route.answerWords += protocol.answerWords;
+    answers.bespoken += answerWords;
     this.open++;
-    return slot | (this.generations[slot]! << SLOT_BITS);
+    const ask = slot | (this.generations[slot]! << SLOT_BITS);
+    Atomics.store(this.shared, slot, ask);
+    return ask;
   }
 
   /** Ends the question with this number; undefined when it has ended before. */
   settle(ask: number): OpenAsk | undefined {
-    const slot = ask & SLOT_MASK;
+    const slot = slotOf(ask);
     const entry = this.slots[slot];
     if (entry === undefined || this.generations[slot] !== ((ask >>> SLOT_BITS) & GENERATION_MASK)) {
       return undefined;
@@ -80,10 +112,16 @@ export class Asks {
 
   private close(slot: number): void {
     const { route, protocol } = this.slots[slot]!;
-    route.answerWords -= protocol.answerWords;
+    route.answers.bespoken -= protocol.answerWords;
+    Atomics.store(this.shared, slot, 0);
     this.slots[slot] = undefined;
-    this.generations[slot] = (this.generations[slot]! + 1) & GENERATION_MASK;
+    // Never 0, so that no number is 0.
+    this.generations[slot] = (this.generations[slot]! + 1) & GENERATION_MASK || 1;
     this.free.push(slot);
     this.open--;
   }
 }
+
+/** True while the question is open in its asker's table. */
+export const isOpen = (shared: Int32Array, ask: number): boolean =>
+  Atomics.load(shared, slotOf(ask)) === ask;

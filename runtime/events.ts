@@ -23,7 +23,8 @@ export type RuntimeEvent =
   | { readonly kind: 'deadlock'; readonly paths: readonly string[]; readonly discarded: number }
   /** A native call does not let go of a thread that must end: only ending the process helps. */
   | { readonly kind: 'stuck'; readonly thread: number; readonly paths: readonly string[] }
-  | { readonly kind: 'phase'; readonly phase: 'drain' | 'stop' | 'stopped' };
+  /** Of the shutdown: the name of a phase in which actors drain, then stop, then stopped. */
+  | { readonly kind: 'phase'; readonly phase: string };
 
 export type Notice = {
   readonly atMs: number;

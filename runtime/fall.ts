@@ -23,6 +23,7 @@ export const putBack = (
   const suspect = hand.suspect();
   const link = inputs.find((l) => l.from === suspect?.from);
   if (suspect === undefined || suspect.poison || link === undefined) return false;
+  if (suspect.delivery !== 0) return false; // its sender sends it again
   const lane = laneView(link.memory);
   const tag = lane.words[(suspect.position & (lane.words.length - 1)) + 1]!;
   if ((tag & REPLY) === 0 && lane.rewind(suspect.position)) return true;
@@ -45,7 +46,7 @@ export const cutShort = (
     if (lane.dirty) lane.retract(span0, span1);
   }
   mailbox.held.drop();
-  mailbox.endStep();
+  mailbox.release();
   mailbox.close();
 };
 
@@ -62,6 +63,7 @@ export const poisonOf = (hand: Hand, inputs: readonly Link[]): Poison | undefine
   const suspect = hand.suspect();
   const link = inputs.find((l) => l.from === suspect?.from);
   if (suspect === undefined || !suspect.poison || link === undefined) return undefined;
+  if (suspect.delivery !== 0) return undefined; // it will be told from the others when it comes again
   hand.clear();
   const { words } = laneView(link.memory);
   const offset = suspect.position & (words.length - 1);

@@ -109,7 +109,7 @@ export class HeldMessages {
   }
 
   private refuse(held: Held): void {
-    if (held.ask !== 0) this.mailbox.refused(held.ask);
+    if (held.ask !== 0) this.mailbox.asking.refused(held.ask);
     const reason = held.route?.onFull === 'drop-new' ? 'dropped-new' : 'mailbox-full';
     this.host.dead(this.mailbox, reason, `#${held.route?.target ?? held.to?.from}`, kindOf(held));
   }

@@ -1,25 +1,38 @@
 /** What the actors of a thread need of it: the register, and the way to the main thread. */
 import { unixMs } from '#native/clock.ts';
 import { isDiskFull } from '#native/disk.ts';
-import type { Lane } from '#native/lanes/lane.ts';
-import type { Register } from '#native/lanes/register.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
 import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
+import { isOpen, openAsksOf } from './asks.ts';
 import type { Place } from './directory.ts';
 import type { Mailbox } from './mailbox.ts';
-import type { Shell } from './shell.ts';
+import type { Publishable } from './receipts.ts';
+import type { Machine, Shell } from './shell.ts';
 import type { Crash, DeadReason, ThreadEvent } from './thread.ts';
+
+/** A question as it is known to both ends. */
+export type Question = {
+  readonly from: number;
+  readonly incarnation: number;
+  readonly ask: number;
+};
 
 /** What an actor needs of the thread that it lives on. */
 export type Host = {
   readonly pool: SlabPool;
-  /** The lane has something unpublished. */
-  touch(lane: Lane): void;
+  /** A lane, or a confirmation, has something unpublished. */
+  touch(what: Publishable): void;
   /** Run when the current work is done, at the latest in the next turn of the event loop. */
   soon(): void;
   random(): number;
   incarnation(actor: number): number;
   gone(actor: number): boolean;
+  /** The asker of this question is the same as then, and waits for an answer. */
+  waits(asked: Question): boolean;
+  /** The asker is the same as then, and has given it up. */
+  givenUp(asked: Question): boolean;
+  /** Something has changed that this thread looks at when the register has moved. */
+  stir(thread: number): void;
   /** `peer` is an address, or '#' and the index of an actor. */
   dead(mailbox: Mailbox, reason: DeadReason, peer: string, kind: string): void;
   signal(mailbox: Mailbox, event: SystemEvent): void;
@@ -67,25 +80,42 @@ const limiter = (): ((atMs: number) => boolean) => {
 /** `shell` is asked for when it is needed: it is made with the host. */
 export const hostOf = (
   shell: () => Shell,
-  machine: { readonly register: Register; readonly pool: SlabPool },
-  { places, seed }: { readonly places: readonly Place[]; readonly seed: number },
+  machine: Machine,
+  {
+    places,
+    seed,
+    openAsks,
+  }: {
+    readonly places: readonly Place[];
+    readonly seed: number;
+    readonly openAsks: SharedArrayBuffer;
+  },
   outside: {
     readonly post: (event: ThreadEvent) => void;
     /** The report is made when it is wanted: to write down a stack takes as long as a restart. */
     readonly fallen: (mailbox: Mailbox, reason: Crash['reason'], report: () => Crash) => void;
   },
 ): Host => {
-  const { register, pool } = machine;
+  const { register, pool, wakers } = machine;
+  const tables = places.map((_, actor) => openAsksOf(openAsks, actor));
   const allowed = limiter();
   const named = (peer: string): string =>
     peer.startsWith('#') ? (places[Number(peer.slice(1))]?.path ?? peer) : peer;
   return {
     pool,
-    touch: (lane) => shell().touch(lane),
+    touch: (what) => shell().touch(what),
     soon: () => shell().soon(),
     random: randomWords(seed),
     incarnation: (actor) => register.incarnation(actor),
     gone: (actor) => register.life(actor) === 'gone',
+    waits: ({ from, incarnation, ask }) =>
+      register.incarnation(from) === incarnation && isOpen(tables[from]!, ask),
+    givenUp: ({ from, incarnation, ask }) =>
+      register.incarnation(from) === incarnation && !isOpen(tables[from]!, ask),
+    stir: (thread) => {
+      register.stir();
+      wakers.wake(thread);
+    },
     dead: (mailbox, reason, peer, kind) => {
       mailbox.metrics.count(`dead_letters:${reason}`, 1);
       const atMs = unixMs();

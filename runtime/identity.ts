@@ -2,14 +2,18 @@
 import type { Hand } from '#native/lanes/hand.ts';
 import type { Lane } from '#native/lanes/lane.ts';
 import type { MetricsWriter } from './metrics.ts';
+import type { Receipts } from './receipts.ts';
 import type { Routes } from './routes.ts';
+import type { Directory, ServiceUser } from './services.ts';
 
-export type Identity = {
-  readonly index: number;
-  readonly path: string;
-  readonly incarnation: number;
+export type Identity = ServiceUser & {
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
   readonly hand: Hand;
+  readonly receipts: Receipts;
+  readonly directory: Directory;
+  /** Its part of the table of open questions. */
+  readonly openAsks: Int32Array;
+  readonly stashMax: number;
 };

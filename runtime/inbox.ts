@@ -1,10 +1,18 @@
 /** From a record in a lane to the message of which the actor makes a step. */
 import { monotonicMs } from '#native/clock.ts';
-import { HEADER_WORDS, KIND_MASK, type Lane, QUESTION, REPLY } from '#native/lanes/lane.ts';
+import {
+  DELIVERY,
+  HEADER_WORDS,
+  KIND_MASK,
+  type Lane,
+  QUESTION,
+  REPLY,
+} from '#native/lanes/lane.ts';
 import type { Protocol } from '#native/lanes/layout.ts';
 import type { Message } from './asks.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { DeadReason } from './thread.ts';
 
 export class Inbox {
   private readonly mailbox: Mailbox;
@@ -25,25 +33,56 @@ export class Inbox {
     const kind = tag & KIND_MASK;
     this.mailbox.out.readTrace(lane.i32, at);
     if (tag & REPLY) return this.openReply(lane, at, kind);
-    if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
-      lane.take(at);
-      this.dead('expired', lane, this.protocol.kinds[kind] ?? '');
-      return undefined;
-    }
+    if (tag & QUESTION && !this.isAwaited(lane, at, kind)) return undefined;
+    if (tag & DELIVERY && !this.isNew(lane, at, kind)) return undefined;
     return this.decode(lane, at, kind, this.protocol.receive) as Message | undefined;
+  }
+
+  /** A question that is overdue or given up is not handled. */
+  private isAwaited(lane: Lane, at: number, kind: number): boolean {
+    const dueMs = lane.f64[(at + 6) >> 1]!;
+    const overdue = dueMs < this.nowMs();
+    const asked = { from: lane.index, incarnation: lane.i32[at + 3]!, ask: lane.i32[at + 4]! };
+    if (!overdue && !this.host.givenUp(asked)) {
+      this.mailbox.deadlines.begin(dueMs);
+      if (dueMs > this.mailbox.owesUntilMs) this.mailbox.owesUntilMs = dueMs;
+      return true;
+    }
+    lane.take(at);
+    this.dead(overdue ? 'expired' : 'cancelled', lane, this.protocol.kinds[kind] ?? '');
+    return false;
+  }
+
+  /** A delivery is handled once in each life; one that is poison is confirmed without, so that it comes no more. */
+  private isNew(lane: Lane, at: number, kind: number): boolean {
+    const { receipts, hand, metrics } = this.mailbox;
+    const { index: from } = lane;
+    const [n, gap] = [lane.f64[(at + 6) >> 1]!, lane.i32[at + 4]!];
+    const isFresh = receipts.take(from, n, gap);
+    if (isFresh && !hand.isPoison(from, n)) {
+      hand.delivers(n);
+      return true;
+    }
+    lane.take(at);
+    if (isFresh) {
+      receipts.confirm({ from, n, gap });
+      this.dead('poison', lane, this.protocol.kinds[kind] ?? '');
+    } else metrics.count('deliveries_known', 1);
+    return false;
   }
 
   private openReply(lane: Lane, at: number, kind: number): Message | undefined {
     const i = lane.i32;
     const mine = i[at + 5] === this.mailbox.out.incarnation;
-    const entry = mine ? this.mailbox.asks.settle(i[at + 4]!) : undefined;
+    const entry = mine ? this.mailbox.asking.settle(i[at + 4]!) : undefined;
     if (entry === undefined) {
       lane.take(at);
       this.dead('stale-reply', lane, 'answer');
       return undefined;
     }
     const value = this.decode(lane, at, kind, entry.protocol.receiveReply);
-    if (value === undefined) return undefined;
+    if (value === undefined || !this.mailbox.asking.isFirst(entry)) return undefined;
+    this.mailbox.deadlines.inherit(entry.allowance);
     return { ...entry.resume, result: { ok: true, value } } as Message;
   }
 
@@ -64,7 +103,7 @@ export class Inbox {
     }
   }
 
-  private dead(reason: 'expired' | 'stale-reply' | 'undecodable', lane: Lane, kind: string): void {
+  private dead(reason: DeadReason, lane: Lane, kind: string): void {
     this.host.dead(this.mailbox, reason, `#${lane.index}`, kind);
   }
 

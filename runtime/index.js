@@ -13,7 +13,10 @@ const main = new URL(
   existsSync(new URL('./main.ts', import.meta.url)) ? './main.ts' : './main.js',
   import.meta.url,
 );
-const pinned = fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url));
+/** In the repository, or hoisted beside the package where it is installed. */
+const [pinned] = ['../node_modules/.bin/node', '../../.bin/node']
+  .map((file) => fileURLToPath(new URL(file, import.meta.url)))
+  .sort((a, b) => existsSync(b) - existsSync(a));
 
 /** Starts the pinned Node and stands for it: its signals, its exit code, its death. */
 const delegate = () => {

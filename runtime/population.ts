@@ -11,13 +11,20 @@ import { openRegister, type Register, registerBytes } from '#native/lanes/regist
 import { arenaTable, createArena } from '#native/lanes/slab.ts';
 import { openSweep, type Sweep } from '#native/lanes/sweep.ts';
 import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
+import { openAskBytes } from './asks.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { putBack } from './fall.ts';
 import { layLanes } from './laying.ts';
 import { metricsBytes } from './metrics.ts';
 import { openSpares, type Spares } from './spares.ts';
-import { type ActorSpec, LANE_DEFAULTS, SLAB_DEFAULTS, type SystemSpec } from './spec.ts';
-import type { Link, MainControl, ThreadSetup } from './thread.ts';
+import {
+  type ActorSpec,
+  LANE_DEFAULTS,
+  SLAB_DEFAULTS,
+  STASH_DEFAULT,
+  type SystemSpec,
+} from './spec.ts';
+import type { Link, MainControl, ServiceTable, ThreadSetup } from './thread.ts';
 import {
   bootThread,
   type End,
@@ -54,6 +61,7 @@ const memoryOf = (spec: SystemSpec, threads: number, actors: number) => {
     register: new SharedArrayBuffer(registerBytes(actors)),
     hands: new SharedArrayBuffer(handsBytes(actors)),
     custody: new SharedArrayBuffer(custodyBytes(threads)),
+    openAsks: new SharedArrayBuffer(openAskBytes(actors)),
     arena: createArena(count, bytes, threads),
   };
 };
@@ -82,6 +90,7 @@ export class Population {
   private readonly byThread = new Map<number, Thread>();
   private readonly spares: Spares;
   private links: readonly Link[] = [];
+  private services: ServiceTable = { memory: new SharedArrayBuffer(4), offers: [] };
   private sweep: Sweep | undefined;
 
   constructor(spec: SystemSpec, main: MainControl, on: PopulationListener) {
@@ -142,10 +151,15 @@ export class Population {
     const specs = this.members.map((m) => m.spec);
     const laid = layLanes(this.places, specs, sendings.flat(), this.spec.lanes ?? LANE_DEFAULTS);
     this.links = laid.links;
+    this.services = laid.services;
     this.unresolved = laid.unresolved;
     const lanes = laid.links.map((l) => l.memory);
     this.sweep = openSweep(this.memory.arena, lanes, this.wakers);
-    await Promise.all(threads.map((t) => whileAlive(t, t.control.connect(this.links), 'lanes')));
+    await Promise.all(threads.map((t) => whileAlive(t, this.connect(t), 'lanes')));
+  }
+
+  private connect(thread: Thread): Promise<void> {
+    return thread.control.connect(this.links, this.services);
   }
 
   /**
@@ -158,8 +172,9 @@ export class Population {
     const known = this.thread(member);
     const home = known?.alive() ? known : undefined;
     const thread = home ?? this.spawn(member.place.thread);
+    this.register.open(index);
     // On a new thread all at once: it wakes up for one message instead of three.
-    const laid = home ? [] : [thread.control.load(), thread.control.connect(this.links)];
+    const laid = home ? [] : [thread.control.load(), this.connect(thread)];
     const work = Promise.all([...laid, thread.control.open(index)]);
     await whileAlive(thread, work, `${path}: start`, START_DEADLINE_MS);
     if (member.state !== 'starting') return false;
@@ -270,9 +285,12 @@ export class Population {
         index: m.place.index,
         module: m.spec.module,
         config: m.spec.config,
+        rawConfig: m.spec.rawConfig === true,
         metrics: m.metrics,
         dataDir: join(node.dataDir, ...m.place.path.split('.')),
         closeMs: m.spec.shutdownMs === 'brutal_kill' ? CLOSE_MS : m.spec.shutdownMs,
+        stashMax: m.spec.mailbox.stash ?? STASH_DEFAULT,
+        passivateMs: m.spec.passivateMs,
       })),
     };
   }

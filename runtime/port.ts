@@ -40,12 +40,13 @@ export const portOf = (
   return {
     deliver: (message) => mailbox.deliver(message),
     path: mailbox.path,
+    incarnation: mailbox.out.incarnation,
     dataDir,
     node: around.node,
     now: unixMs,
-    log: (level, text, fields) => mailbox.log(level, text, fields),
-    emit: (name, value) => mailbox.emit(name, value),
-    gauge: (name, value) => mailbox.gauge(name, value),
+    log: (level, text, fields) => mailbox.fx.log(level, text, fields),
+    emit: (name, value) => mailbox.metrics.emit(name, value),
+    gauge: (name, value) => mailbox.metrics.gauge(name, value),
     native: (call) => around.custody.native(call),
     system,
     pool: async <T>(module: URL, task: string, argument: unknown) => {

@@ -1,5 +1,5 @@
 /**
- * First in, first out, in a ring that only grows: an array emptied by `length = 0` gives its storage back
+ * A queue in a ring that only grows: an array emptied by `length = 0` gives its storage back
  * and forth.
  */
 export class Queue<T> {
@@ -11,6 +11,14 @@ export class Queue<T> {
   push(item: T): void {
     if (this.length > this.mask) this.grow();
     this.items[(this.head + this.length++) & this.mask] = item;
+  }
+
+  /** Puts it before all others. */
+  unshift(item: T): void {
+    if (this.length > this.mask) this.grow();
+    this.head = (this.head - 1) & this.mask;
+    this.items[this.head] = item;
+    this.length++;
   }
 
   /** The oldest; the queue must not be empty. */

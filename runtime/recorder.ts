@@ -1,5 +1,5 @@
 /** The sink of effects for tests, simulation and replay: it records what the production sink carries out. */
-import type { Effects, IoCommands } from './actor.ts';
+import type { Effects, IoCommands, ServiceKey } from './actor.ts';
 
 export type Recorded = { readonly effect: string; readonly [field: string]: unknown };
 
@@ -31,20 +31,43 @@ export const recorder = <
     take: () => log_.splice(0),
     tell: (to: { name: string }, message: unknown) =>
       put({ effect: 'tell', to: where(to), message }),
-    ask: (to: { name: string }, message: unknown, resume: unknown, deadlineMs?: number) =>
+    ask: (
+      to: { name: string },
+      message: unknown,
+      resume: unknown,
+      deadlineMs?: number,
+      key?: string,
+    ) =>
       put({
         effect: 'ask',
         to: where(to),
         message,
         resume,
         ...(deadlineMs === undefined ? {} : { deadlineMs }),
+        ...(key === undefined ? {} : { key }),
       }),
+    giveUp: (key: string) => put({ effect: 'giveUp', key }),
+    whenCancelled: (to: unknown, message: unknown) => put({ effect: 'whenCancelled', to, message }),
+    deliver: (to: { name: string }, message: unknown, n: number, resume: unknown) =>
+      put({ effect: 'deliver', to: where(to), message, n, resume }),
+    confirm: (delivery: unknown) => put({ effect: 'confirm', delivery }),
     reply: (to: unknown, answer: unknown) => put({ effect: 'reply', to, answer }),
     after: (delayMs: number, message: unknown, key?: string) =>
       put({ effect: 'after', delayMs, message, ...(key === undefined ? {} : { key }) }),
+    every: (periodMs: number, message: unknown, key: string) =>
+      put({ effect: 'every', periodMs, message, key }),
     cancel: (key: string) => put({ effect: 'cancel', key }),
     watch: (to: { name: string }, message: unknown) =>
       put({ effect: 'watch', to: where(to), message }),
+    unwatch: (to: { name: string }) => put({ effect: 'unwatch', to: where(to) }),
+    stash: (message: unknown) => put({ effect: 'stash', message }),
+    unstash: () => put({ effect: 'unstash' }),
+    register: (key: ServiceKey) => put({ effect: 'register', key: key.service }),
+    deregister: (key: ServiceKey) => put({ effect: 'deregister', key: key.service }),
+    find: (key: ServiceKey, resume: unknown) => put({ effect: 'find', key: key.service, resume }),
+    subscribe: (key: ServiceKey, resume: unknown) =>
+      put({ effect: 'subscribe', key: key.service, resume }),
+    unsubscribe: (key: ServiceKey) => put({ effect: 'unsubscribe', key: key.service }),
     io: (command: string, argument: unknown) => put({ effect: 'io', command, argument }),
     emit: (name: string, value: number) => all && put({ effect: 'emit', name, value }),
     gauge: (name: string, value: number) => all && put({ effect: 'gauge', name, value }),

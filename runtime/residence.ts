@@ -4,38 +4,31 @@
  */
 import { mkdirSync } from 'node:fs';
 import { openCustody } from '#native/custody.ts';
-import { isQuestion } from '#native/lanes/fields.ts';
-import { Hand } from '#native/lanes/hand.ts';
-import { Lane } from '#native/lanes/lane.ts';
-import { compile } from '#native/lanes/layout.ts';
 import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
-import type { Actor, IoAdapter } from './actor.ts';
-import { cutShort, poisonOf } from './fall.ts';
+import type { IoAdapter } from './actor.ts';
+import { mailboxOf } from './birth.ts';
+import { cutShort } from './fall.ts';
 import { type Host, hostOf, thrown } from './host.ts';
-import { Mailbox } from './mailbox.ts';
-import { type MetricsWriter, writeMetrics } from './metrics.ts';
+import { type Loaded, load } from './loading.ts';
+import type { Mailbox } from './mailbox.ts';
+import { type Passivation, passivate } from './passivation.ts';
 import { portOf, withDeadline } from './port.ts';
-import { type OutLane, Routes } from './routes.ts';
+import { sendingsOf } from './sendings.ts';
+import type { Directory } from './services.ts';
 import { type Machine, Shell } from './shell.ts';
 import type {
   Beat,
   Crash,
   Link,
   MainControl,
-  Resident,
   Sending,
+  ServiceTable,
   ThreadControl,
   ThreadEvent,
   ThreadSetup,
 } from './thread.ts';
-
-type Loaded = {
-  readonly resident: Resident;
-  readonly actor: Actor;
-  readonly metrics: MetricsWriter;
-};
 
 /** The way out of the thread. */
 export type Outside = {
@@ -44,33 +37,7 @@ export type Outside = {
   readonly exit: () => void;
 };
 
-/**
- * Imports a module that a spare thread may come to need, and compiles what its actor reads and writes.
- */
-export const preload = async (url: string): Promise<void> => {
-  const { default: actor } = (await import(url)) as { readonly default: Actor };
-  compile(actor.self.declaration);
-  if (typeof actor.sends === 'function') return;
-  for (const to of actor.sends) compile(to.declaration);
-};
-
-const load = async (resident: Resident): Promise<Loaded> => {
-  const module = (await import(resident.module)) as { readonly default: Actor };
-  return { resident, actor: module.default, metrics: writeMetrics(resident.metrics) };
-};
-
-const sendingsOf = ({ resident, actor }: Loaded): Sending[] => {
-  const { sends } = actor;
-  const addresses = typeof sends === 'function' ? sends(resident.config) : sends;
-  return addresses.map((to) => ({
-    from: resident.index,
-    actor: to.name,
-    ...(to.branch === undefined ? {} : { branch: to.branch }),
-    answers: Object.values(to.declaration).some(isQuestion),
-  }));
-};
-
-/** How long the io of an actor that restarts by itself may take to open. */
+/** How long the io of an actor that restarts by itself, or wakes up, may take to open. */
 const BEGIN_MS = 60_000;
 
 /** What an actor waits for, if it does. */
@@ -95,7 +62,9 @@ export class Residence implements ThreadControl {
   private readonly mailboxes = new Map<number, Mailbox>();
   /** Events that the main thread is to be told soon. */
   private readonly untold: (() => ThreadEvent)[] = [];
+  private readonly passivations = new Map<Mailbox, Passivation>();
   private links: readonly Link[] = [];
+  private directory: Directory | undefined;
   /** A new thread is told to load, to connect and to open all at once. */
   private loading: Promise<unknown> | undefined;
 
@@ -114,6 +83,7 @@ export class Residence implements ThreadControl {
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
       ending: (mailbox) => void this.end(mailbox),
+      waking: (mailbox) => void this.passivations.get(mailbox)?.wake(),
     });
   }
 
@@ -123,8 +93,21 @@ export class Residence implements ThreadControl {
     return loading;
   }
 
-  connect(links: readonly Link[]): void {
+  connect(links: readonly Link[], table: ServiceTable): void {
     this.links = links;
+    const { register, wakers } = this.machine;
+    const { places } = this.setup;
+    const threads = [...new Set(places.map((p) => p.thread))];
+    this.directory = {
+      places,
+      table,
+      words: new Int32Array(table.memory),
+      serving: (actor) => (register.life(actor) === 'up' ? register.incarnation(actor) : -1),
+      stir: () => {
+        register.stir();
+        for (const thread of threads) wakers.wake(thread);
+      },
+    };
   }
 
   open(actor: number): Promise<void> {
@@ -137,11 +120,11 @@ export class Residence implements ThreadControl {
   drain(actor: number): boolean {
     const mailbox = this.mailboxes.get(actor);
     const drain = mailbox?.actor.core.drain;
-    if (mailbox === undefined || drain === undefined) return false;
+    if (mailbox === undefined || drain === undefined || mailbox.rest !== 'awake') return false;
     // After the answer to this call, so that the caller knows what the end means.
     setImmediate(() => {
       try {
-        this.shell.enter(mailbox, 'drain', () => drain(mailbox.state, mailbox, mailbox.atMs));
+        this.shell.enter(mailbox, 'drain', () => drain(mailbox.state, mailbox.fx, mailbox.atMs));
       } catch (error) {
         this.host.crash(mailbox, 'drain', error);
       }
@@ -155,11 +138,12 @@ export class Residence implements ThreadControl {
       if (mailbox === undefined) return;
       this.shell.remove(mailbox);
       this.mailboxes.delete(actor);
+      this.stayAwake(mailbox);
       mailbox.close();
-      const closing = mailbox.adapter?.close?.();
+      const closing = closeIo(mailbox);
       if (waits) await closing;
       else
-        closing?.catch((error: unknown) => {
+        closing.catch((error: unknown) => {
           this.host.log(mailbox, 'error', 'closing failed', thrown(error));
         });
     });
@@ -185,15 +169,30 @@ export class Residence implements ThreadControl {
     const entries: Loaded[] = [];
     // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
     // been seen to give the second one the module before its exports.
-    for (const resident of this.setup.residents) entries.push(await load(resident));
+    const { places, residents } = this.setup;
+    for (const resident of residents) {
+      entries.push(await load(resident, places[resident.index]!.path));
+    }
     for (const entry of entries) this.loaded.set(entry.resident.index, entry);
-    return entries.flatMap(sendingsOf);
+    return entries.flatMap(({ resident, actor }) =>
+      sendingsOf(places[resident.index]!, actor, resident.config),
+    );
   }
 
   private async begin(actor: number): Promise<void> {
     const entry = this.loaded.get(actor)!;
-    const mailbox = this.mailboxOf(entry);
+    const { host, machine, setup, links } = this;
+    const directory = this.directory!;
+    const mailbox = mailboxOf({ host, machine, setup, links, directory }, entry);
     this.mailboxes.set(actor, mailbox);
+    await this.enliven(mailbox, entry);
+    if (mailbox.closed) return;
+    this.shell.add(mailbox);
+    this.maySleep(mailbox, entry);
+  }
+
+  /** Opens its io and starts its core. */
+  private async enliven(mailbox: Mailbox, entry: Loaded): Promise<void> {
     const { io, core } = entry.actor;
     if (io !== undefined) {
       const { config, dataDir } = entry.resident;
@@ -201,9 +200,31 @@ export class Residence implements ThreadControl {
       const { custody, setup, outside } = this;
       const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
       mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
+      if (mailbox.closed) return closeIo(mailbox); // it has crashed meanwhile
     }
-    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
-    if (!mailbox.closed) this.shell.add(mailbox);
+    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox.fx, mailbox.atMs));
+  }
+
+  private maySleep(mailbox: Mailbox, entry: Loaded): void {
+    const { index, passivateMs, closeMs, config } = entry.resident;
+    if (passivateMs === undefined) return;
+    const passivation = passivate(mailbox, passivateMs, {
+      open: () =>
+        this.inTurn(index, async () => {
+          if (mailbox.closed) return;
+          mailbox.state = entry.actor.core.init(config);
+          await withDeadline(this.enliven(mailbox, entry), BEGIN_MS, 'opening its io');
+        }),
+      close: async () => withDeadline(closeIo(mailbox), closeMs, 'closing its io'),
+      crash: (phase, error) => this.host.crash(mailbox, phase, error),
+      soon: () => this.shell.soon(),
+    });
+    this.passivations.set(mailbox, passivation);
+  }
+
+  private stayAwake(mailbox: Mailbox): void {
+    this.passivations.get(mailbox)?.stop();
+    this.passivations.delete(mailbox);
   }
 
   /** Runs `work` after what is being done to this actor; at once when that is nothing. */
@@ -222,6 +243,7 @@ export class Residence implements ThreadControl {
   private fallen(mailbox: Mailbox, reason: Crash['reason'], report: () => Crash): void {
     const { index } = mailbox;
     this.shell.remove(mailbox);
+    this.stayAwake(mailbox);
     const inputs = this.links.filter((l) => l.to === index);
     cutShort(mailbox, inputs, this.machine.pool, reason);
     this.shell.flush();
@@ -234,19 +256,22 @@ export class Residence implements ThreadControl {
     reason: Crash['reason'],
     report: () => Crash,
   ): Promise<void> {
-    const { index, adapter } = mailbox;
+    const { index } = mailbox;
     const { register } = this.machine;
     if (this.mailboxes.get(index) !== mailbox) return; // closed meanwhile, by its supervisor
     // Without room it would only fail again at once.
     const granted = reason !== 'no-room' && register.claim(index);
-    if (granted) register.end(index, 'down');
+    if (granted) {
+      register.end(index, 'down');
+      register.open(index);
+    }
     this.mailboxes.delete(index);
     const outcome = granted ? 'restarts' : 'waits';
     this.postLater(() => ({ kind: 'crash', crash: report(), outcome }));
     try {
       const { closeMs } = this.loaded.get(index)!.resident;
-      const closing = adapter?.close?.();
-      if (closing instanceof Promise) await withDeadline(closing, closeMs, 'closing its io');
+      const isOpen = mailbox.adapter !== undefined || mailbox.closing !== undefined;
+      if (isOpen) await withDeadline(closeIo(mailbox), closeMs, 'closing its io');
       if (!granted) return;
       const beginning = this.begin(index);
       if (this.loaded.get(index)!.actor.io === undefined) await beginning;
@@ -292,7 +317,7 @@ export class Residence implements ThreadControl {
       heapBytes: memory.heapUsed,
       arrayBufferBytes: memory.arrayBuffers,
       suspended: open.flatMap((m) => suspension(m, this.links)),
-      openAsks: open.reduce((n, m) => n + m.asks.open, 0),
+      openAsks: open.reduce((n, m) => n + m.asking.open, 0),
     };
   }
 
@@ -307,43 +332,14 @@ export class Residence implements ThreadControl {
     }
     this.post({ kind: 'ended', actor: mailbox.index, reason, text });
   }
-
-  private laneOf(link: Link): Lane {
-    const threadOf = (actor: number): number => this.setup.places[actor]!.thread;
-    const ends = { index: link.from, from: threadOf(link.from), to: threadOf(link.to) };
-    const { wakers, pool } = this.machine;
-    return new Lane(link.memory, ends, wakers, pool, link.depthMax);
-  }
-
-  private mailboxOf({ resident, actor, metrics }: Loaded): Mailbox {
-    const { index, config } = resident;
-    const { path } = this.setup.places[index]!;
-    const { register } = this.machine;
-    const received = this.links.filter((l) => l.to === index);
-    const hand = new Hand(this.setup.hands, index);
-    const broken = hand.suspect() === undefined ? undefined : hand.span();
-    const poison = poisonOf(hand, received);
-    const lanes = new Map<number, OutLane>();
-    for (const link of this.links) {
-      if (link.from !== index) continue;
-      const lane = this.laneOf(link);
-      lane.resume(broken);
-      lanes.set(link.to, { lane, onFull: link.onFull, answersOnly: link.answersOnly });
-    }
-    const inputs = received.map((l) => this.laneOf(l));
-    for (const lane of inputs) {
-      lane.recover();
-      if (lane.index === index) lane.twin = lanes.get(index)?.lane;
-    }
-    const routes = new Routes(this.setup.places, path, register, lanes);
-    const incarnation = register.incarnation(index);
-    const who = { index, path, incarnation, routes, inputs, metrics, hand };
-    const mailbox = new Mailbox(this.host, who, actor, actor.core.init(config));
-    if (poison !== undefined) {
-      mailbox.out.readTrace(poison.header, 0);
-      const kind = compile(actor.self.declaration).kinds[poison.kind] ?? '';
-      this.host.dead(mailbox, 'poison', `#${poison.from}`, kind);
-    }
-    return mailbox;
-  }
 }
+
+/** Closes its io once; whoever asks again learns how that goes. */
+const closeIo = (mailbox: Mailbox): Promise<void> => {
+  const { adapter } = mailbox;
+  if (adapter !== undefined) {
+    mailbox.adapter = undefined;
+    mailbox.closing = (async () => adapter.close?.())();
+  }
+  return mailbox.closing ?? Promise.resolve();
+};

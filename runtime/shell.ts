@@ -8,6 +8,7 @@ import type { Register } from '#native/lanes/register.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
 import type { Wakers } from '#native/lanes/wakers.ts';
 import type { Mailbox } from './mailbox.ts';
+import type { Publishable } from './receipts.ts';
 
 /** Messages of one drain before the event loop gets its turn, and of one lane before the next lane gets its. */
 const BUDGET = 1024;
@@ -52,7 +53,8 @@ export class Shell {
   private readonly machine: Machine;
   private readonly onEnding: (mailbox: Mailbox) => void;
   private readonly onCrash: (mailbox: Mailbox, error: unknown) => void;
-  private readonly dirty: Lane[] = [];
+  private readonly onWaking: (mailbox: Mailbox) => void;
+  private readonly dirty: Publishable[] = [];
   private running = false;
   private queued = false;
   /** A wait is open that nobody has settled. */
@@ -76,18 +78,21 @@ export class Shell {
     on: {
       readonly ending: (mailbox: Mailbox) => void;
       readonly crash: (mailbox: Mailbox, error: unknown) => void;
+      /** It sleeps, and a message has come. */
+      readonly waking: (mailbox: Mailbox) => void;
     },
   ) {
     this.options = options;
     this.machine = machine;
     this.onEnding = on.ending;
     this.onCrash = on.crash;
+    this.onWaking = on.waking;
   }
 
-  touch(lane: Lane): void {
-    if (lane.dirty) return;
-    lane.dirty = true;
-    this.dirty.push(lane);
+  touch(what: Publishable): void {
+    if (what.dirty) return;
+    what.dirty = true;
+    this.dirty.push(what);
   }
 
   soon(): void {
@@ -224,7 +229,7 @@ export class Shell {
         since = 0;
       }
       if (lane.late) lane.release();
-      if (mailbox.held.length > 0 || mailbox.ending !== undefined) break;
+      if (mailbox.interrupted) break;
     }
     if (n > 0) {
       if (this.dirty.length > 0) this.flush();
@@ -250,9 +255,14 @@ export class Shell {
   }
 
   private drainMailbox(mailbox: Mailbox): number {
+    if (mailbox.rest !== 'awake') {
+      if (mailbox.rest === 'asleep' && mailbox.waiting()) this.onWaking(mailbox);
+      return 0;
+    }
+    if (mailbox.deliveries.pending > 0) mailbox.deliveries.pump();
     if (mailbox.held.length > 0) {
       let out = mailbox.held.flush();
-      if (!out && mailbox.held.first()!.starved && mailbox.evacuate() > 0)
+      if (!out && mailbox.held.first()!.starved && mailbox.evacuation.run() > 0)
         out = mailbox.held.flush();
       if (this.dirty.length > 0) this.flush();
       if (!out) return 0;
@@ -262,7 +272,7 @@ export class Shell {
     let n = this.drainLocal(mailbox);
     let depth = 0;
     for (let c = 0; c < inputs.length; c++) {
-      if (mailbox.held.length > 0 || mailbox.ending !== undefined) break;
+      if (mailbox.interrupted) break;
       const lane = inputs[(first + c) % inputs.length]!;
       if (lane.peek() < 0) continue;
       depth += lane.depth();
@@ -343,10 +353,16 @@ export class Shell {
     const { register, pool } = this.machine;
     if (register.epoch() !== this.epoch) return false;
     for (const mailbox of this.mailboxes) {
+      if (mailbox.rest !== 'awake') {
+        if (mailbox.rest === 'asleep' && mailbox.waiting()) return false;
+        continue;
+      }
+      if (mailbox.deliveries.pending > 0 && mailbox.deliveries.wants()) return false;
       const waits = mailbox.held.first();
       if (waits !== undefined) {
         // Whoever waits for a slab looks at what comes in as well: it may be what holds the slabs.
-        if (waits.starved ? pool.starve() || mailbox.evacuable() : waits.stall()) return false;
+        if (waits.starved ? pool.starve() || mailbox.evacuation.possible() : waits.stall())
+          return false;
         continue;
       }
       if (mailbox.local.length > 0) return false;

@@ -1,16 +1,17 @@
 /**
- * Coordinated shutdown: sources are drained in start order, then everything stops in reverse start order, all within
- * ten seconds. What does not stop in its time is terminated.
+ * Coordinated shutdown: the actors drain phase by phase, within a phase in start order; then everything stops in reverse
+ * start order. Each phase has its time, and what those before it have left over; what does not stop in its time is
+ * terminated.
  */
 import type { RuntimeEvent } from './events.ts';
 import type { Member, Population } from './population.ts';
 import { withDeadline } from './port.ts';
+import { PHASE_DEFAULT, type ShutdownPhase } from './spec.ts';
 import { whileAlive } from './threads.ts';
 
-export const SHUTDOWN_MS = 10_000;
-/** Of which draining may take. */
-const DRAIN_MS = 5000;
-/** Kept for terminating what did not stop. */
+/** What ending may take, after all draining. */
+const STOP_MS = 4000;
+/** Kept of it for terminating what did not stop. */
 const RESERVE_MS = 1500;
 const ASK_DRAIN_MS = 1000;
 
@@ -49,27 +50,47 @@ const drainOne = async (
   }
 };
 
-/** `beganMs` (performance clock): from when the ten seconds count. */
+/** What happens on the way. */
+export type ShutdownListener = {
+  readonly report: (event: RuntimeEvent) => void;
+  /** Resolves when the actor has ended by itself. */
+  readonly ended: (member: Member) => Promise<void>;
+};
+
+type Course = { readonly order: string[]; readonly late: string[]; readonly stuck: string[] };
+
+const drainPhase = async (
+  population: Population,
+  { name }: ShutdownPhase,
+  untilMs: number,
+  course: Course,
+  on: ShutdownListener,
+): Promise<void> => {
+  const members = population.members.filter((m) => (m.spec.phase ?? PHASE_DEFAULT) === name);
+  if (members.length > 0) on.report({ kind: 'phase', phase: name });
+  for (const member of members) {
+    const inTime = await drainOne(population, member, untilMs, on.ended);
+    if (member.state === 'stopped' && inTime) course.order.push(member.place.path);
+    if (!inTime && budgetOf(member) > 0) course.late.push(member.place.path);
+  }
+};
+
+/** `beganMs` (performance clock): from when the time counts. */
 export const shutDown = async (
   population: Population,
   beganMs: number,
-  on: {
-    readonly report: (event: RuntimeEvent) => void;
-    /** Resolves when the actor has ended by itself. */
-    readonly ended: (member: Member) => Promise<void>;
-  },
+  phases: readonly ShutdownPhase[],
+  on: ShutdownListener,
 ): Promise<ShutdownReport> => {
-  const order: string[] = [];
-  const late: string[] = [];
-  const stuck: string[] = [];
-  on.report({ kind: 'phase', phase: 'drain' });
-  for (const member of population.members) {
-    const inTime = await drainOne(population, member, beganMs + DRAIN_MS, on.ended);
-    if (member.state === 'stopped' && inTime) order.push(member.place.path);
-    if (!inTime && budgetOf(member) > 0) late.push(member.place.path);
+  const course: Course = { order: [], late: [], stuck: [] };
+  const { order, late, stuck } = course;
+  let drainedMs = beganMs;
+  for (const phase of phases) {
+    drainedMs += phase.deadlineMs;
+    await drainPhase(population, phase, drainedMs, course, on);
   }
   on.report({ kind: 'phase', phase: 'stop' });
-  const untilMs = beganMs + SHUTDOWN_MS - RESERVE_MS;
+  const untilMs = drainedMs + STOP_MS - RESERVE_MS;
   for (const member of [...population.members].reverse()) {
     if (member.state === 'running') {
       const leftMs = Math.max(1, untilMs - performance.now());

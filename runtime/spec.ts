@@ -23,16 +23,34 @@ export type ActorSpec = {
   readonly module: string;
   /** Already validated by the actor's own schema; plain data. */
   readonly config: unknown;
+  /** It has not been validated: the thread that loads the module does it. */
+  readonly rawConfig?: true;
   /** 'own', or the name of an earlier sibling whose thread it shares. */
   readonly thread: string;
   readonly restart: RestartType;
   /** How long its drain and the closing of its io may take; 'brutal_kill' waits for neither. */
   readonly shutdownMs: number | 'brutal_kill';
-  /** Messages that may wait, over all senders together, 1..65,536. */
-  readonly mailbox: { readonly depth: number; readonly onFull: OnFull };
+  /**
+   * Messages that may wait, over all senders together, 1..65,536; and that it may put aside (`stash`, default 1,024).
+   */
+  readonly mailbox: { readonly depth: number; readonly onFull: OnFull; readonly stash?: number };
   /** Its end counts for the auto-shutdown of its supervisor. A permanent one always comes back and never counts. */
   readonly significant?: boolean;
+  /** Idle for so long, it gives up its state and its io; its next message starts it again. Absent: never. */
+  readonly passivateMs?: number;
+  /** The phase of the shutdown in which it drains (default `flows`). */
+  readonly phase?: string;
 };
+
+/** How a pool's address finds a member: in turn, by a field of the message, or all of them. */
+export type PoolRouting = {
+  readonly route: 'round-robin' | 'consistent-hash' | 'broadcast';
+  /** The field that holds the key, for consistent-hash. */
+  readonly by?: string;
+};
+
+/** One phase of a coordinated shutdown: its actors drain in start order. */
+export type ShutdownPhase = { readonly name: string; readonly deadlineMs: number };
 
 export type Intensity = { readonly restarts: number; readonly periodS: number };
 
@@ -50,6 +68,8 @@ export type SupervisorSpec = {
   /** How long restarts wait (default: supervisors/backoff.ts). */
   readonly backoff?: Backoff;
   readonly children: readonly ChildSpec[];
+  /** Its children are the members of a pool: one address stands for all of them. */
+  readonly pool?: PoolRouting;
 };
 
 export type ChildSpec = ActorSpec | SupervisorSpec;
@@ -82,11 +102,26 @@ export type SystemSpec = {
   readonly spares?: number;
   /** Folder for compiled code of the threads, 0700: later threads start in a third of the time. */
   readonly codeCache?: string;
+  /** The phases of the shutdown in their order; see SHUTDOWN_PHASES. */
+  readonly shutdown?: readonly ShutdownPhase[];
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };
+
+export const STASH_DEFAULT = 1024;
+
+/**
+ * First what begins work, then what passes it on, then what keeps it. A phase has its own time and what those before it
+ * have left over.
+ */
+export const SHUTDOWN_PHASES: readonly ShutdownPhase[] = [
+  { name: 'sources', deadlineMs: 1000 },
+  { name: 'flows', deadlineMs: 4000 },
+  { name: 'sinks', deadlineMs: 1000 },
+];
+export const PHASE_DEFAULT = 'flows';
 
 export const LANE_DEFAULTS: LaneSettings = { words: 1 << 17 };
 export const SLAB_DEFAULTS: SlabSettings = { count: 256, bytes: 512 * 1024 };

@@ -15,7 +15,7 @@ import { prometheusText } from './prometheus.ts';
 import { type Facts, openRecord } from './record.ts';
 import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
-import type { SystemSpec } from './spec.ts';
+import { SHUTDOWN_PHASES, type SystemSpec } from './spec.ts';
 import { Supervision } from './supervision.ts';
 import type { Crash, CrashOutcome, ThreadEvent } from './thread.ts';
 import type { End, Thread, ThreadExit } from './threads.ts';
@@ -38,7 +38,7 @@ export type System = {
   deadLetters(): DeadLetters;
   /** Terminates the thread of an actor from outside, as a crash would; its supervisor restarts it. */
   kill(path: string): Promise<void>;
-  /** Coordinated shutdown within ten seconds; the same promise for every caller. */
+  /** Coordinated shutdown, within ten seconds by default; the same promise for every caller. */
   stop(): Promise<Stopped>;
   /** Resolves when the system has stopped, for whatever reason. */
   readonly whenStopped: Promise<Stopped>;
@@ -306,7 +306,8 @@ class Running {
     const beganMs = performance.now();
     // A start that is under way is not waited for much longer: its thread is terminated.
     await withDeadline(this.supervision.halt(), HALT_MS, 'halt').catch(() => {});
-    const shutdown = await shutDown(this.population, beganMs, {
+    const { shutdown: phases = SHUTDOWN_PHASES } = this.spec;
+    const shutdown = await shutDown(this.population, beganMs, phases, {
       report: (event) => this.report(event),
       ended: (member) =>
         new Promise((done) => {

@@ -20,6 +20,14 @@ export type Link = {
   readonly answersOnly: boolean;
   readonly depthMax: number;
   readonly onFull: OnFull;
+  /** Where deliveries travel: the number of the last one that is confirmed, with all before it (i64). */
+  readonly confirmed?: SharedArrayBuffer;
+};
+
+/** Who may register under which service; a word in `memory` for each, by its place in the list. */
+export type ServiceTable = {
+  readonly memory: SharedArrayBuffer;
+  readonly offers: readonly { readonly service: string; readonly actor: number }[];
 };
 
 /** An actor that lives on the thread. */
@@ -27,10 +35,14 @@ export type Resident = {
   readonly index: number;
   readonly module: string;
   readonly config: unknown;
+  readonly rawConfig: boolean;
   readonly metrics: SharedArrayBuffer;
   readonly dataDir: string;
   /** How long its io may take to close after a crash, before the whole thread is given up. */
   readonly closeMs: number;
+  readonly stashMax: number;
+  /** Undefined: it never passivates. */
+  readonly passivateMs: number | undefined;
 };
 
 /** All that a thread is given at its birth. */
@@ -44,6 +56,8 @@ export type ThreadSetup = {
   readonly register: SharedArrayBuffer;
   readonly hands: SharedArrayBuffer;
   readonly custody: SharedArrayBuffer;
+  /** Which questions of whom are open (asks.ts). */
+  readonly openAsks: SharedArrayBuffer;
   readonly arena: SlabArena;
   readonly places: readonly Place[];
   readonly residents: readonly Resident[];
@@ -53,10 +67,15 @@ export type ThreadSetup = {
 /** Where an actor sends, as its module says: for the main thread to lay the lanes. */
 export type Sending = {
   readonly from: number;
+  /** Name of an actor, or of a service. */
   readonly actor: string;
   readonly branch?: string;
   /** It has questions: answers need a lane back. */
   readonly answers: boolean;
+  /** It has deliveries. */
+  readonly delivers?: boolean;
+  /** `actor` is a service: it sends to whoever offers it, or offers it itself. */
+  readonly service?: 'used' | 'offered';
 };
 
 /** One heartbeat. */
@@ -78,7 +97,7 @@ export type Beat = {
 export type ThreadControl = {
   /** Imports the modules; returns what the actors say they send. */
   load(): Promise<readonly Sending[]>;
-  connect(links: readonly Link[]): void;
+  connect(links: readonly Link[], services: ServiceTable): void;
   /** Opens the io and starts the core of one actor. */
   open(actor: number): Promise<void>;
   /** Calls the core's drain; false when it has none. Its end is told by an 'ended' event. */
@@ -88,6 +107,13 @@ export type ThreadControl = {
   /** Breaks a circle of suspended actors: what this one holds becomes dead letters. */
   relieve(actor: number): number;
   ping(): Promise<Beat>;
+};
+
+/** The calls of `T` from the other side. Our own type: comlink's needs the browser's. */
+export type Remote<T> = {
+  readonly [K in keyof T]: T[K] extends (...given: infer Given) => infer Answer
+    ? (...given: Given) => Promise<Awaited<Answer>>
+    : never;
 };
 
 /** What a thread calls on the main thread. */
@@ -102,6 +128,8 @@ export type DeadReason =
   | 'dropped-new'
   | 'stale-reply'
   | 'expired'
+  | 'cancelled'
+  | 'stash-full'
   | 'undecodable'
   /** Two incarnations in a row died of it. */
   | 'poison';

@@ -1,11 +1,18 @@
 /** Actor threads as the main thread sees them: born, asked with deadlines, terminated in custody. */
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
-import { expose, type Remote, wrap } from 'comlink';
+import { expose, wrap } from 'comlink';
 import { inNative, resetCustody, seize } from '#native/custody.ts';
 import { endpoint } from './endpoint.ts';
 import { crashReason } from './host.ts';
 import { withDeadline } from './port.ts';
-import type { Crash, MainControl, ThreadControl, ThreadEvent, ThreadSetup } from './thread.ts';
+import type {
+  Crash,
+  MainControl,
+  Remote,
+  ThreadControl,
+  ThreadEvent,
+  ThreadSetup,
+} from './thread.ts';
 
 /** How long a native call may keep a thread that is to be terminated. */
 const NATIVE_WAIT_MS = 1000;

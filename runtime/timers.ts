@@ -1,14 +1,18 @@
 /** The timers of one actor: delayed messages with keys, and one coarse timer for the deadlines of its questions. */
 import { monotonicMs } from '#native/clock.ts';
+import type { Ticket } from './own-messages.ts';
 
 /** setTimeout fires at once above this. */
 const DELAY_MAX_MS = 2 ** 31 - 1;
 /** Deadlines are looked at no more often than this. */
 const COARSE_MS = 5;
 
+/** One timer, until its message has been handled. */
+type Entry = Ticket & { timer: NodeJS.Timeout | undefined };
+
 export class Timers {
-  private readonly keyed = new Map<string, NodeJS.Timeout>();
-  private readonly running = new Set<NodeJS.Timeout>();
+  private readonly keyed = new Map<string, Entry>();
+  private readonly running = new Set<Entry>();
   private readonly expire: () => void;
   private deadline: NodeJS.Timeout | undefined;
   private deadlineMs = Number.POSITIVE_INFINITY;
@@ -17,28 +21,44 @@ export class Timers {
     this.expire = expire;
   }
 
-  after(delayMs: number, key: string | undefined, fire: () => void): void {
+  /** Timers that have not been handled. */
+  get pending(): number {
+    return this.running.size;
+  }
+
+  /** `fire` puts the message in line; with its ticket it can be taken out again. */
+  after(delayMs: number, key: string | undefined, fire: (ticket: Ticket) => void): void {
     if (key !== undefined) this.cancel(key);
-    const leftMs = Math.max(0, delayMs - DELAY_MAX_MS);
-    const timer = setTimeout(
-      () => {
-        this.running.delete(timer);
-        if (key !== undefined) this.keyed.delete(key);
-        if (leftMs > 0) this.after(leftMs, key, fire);
-        else fire();
+    const entry: Entry = {
+      timer: undefined,
+      withdrawn: false,
+      begun: () => this.end(key, entry),
+    };
+    this.begin(key, entry);
+    this.wait(entry, delayMs, () => fire(entry));
+  }
+
+  /** The pause to the next one begins when the last one has been handled. */
+  every(periodMs: number, key: string, fire: (ticket: Ticket) => void): void {
+    this.cancel(key);
+    const again = (): void => this.wait(entry, periodMs, () => fire(entry));
+    const entry: Entry = {
+      timer: undefined,
+      withdrawn: false,
+      handled: () => {
+        if (!entry.withdrawn) again();
       },
-      Math.min(delayMs, DELAY_MAX_MS),
-    );
-    this.running.add(timer);
-    if (key !== undefined) this.keyed.set(key, timer);
+    };
+    this.begin(key, entry);
+    again();
   }
 
   cancel(key: string): void {
-    const timer = this.keyed.get(key);
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    this.keyed.delete(key);
-    this.running.delete(timer);
+    const entry = this.keyed.get(key);
+    if (entry === undefined) return;
+    entry.withdrawn = true;
+    clearTimeout(entry.timer);
+    this.end(key, entry);
   }
 
   /** Calls `expire` at this monotonic time or a little later. */
@@ -57,10 +77,32 @@ export class Timers {
   }
 
   clear(): void {
-    for (const timer of this.running) clearTimeout(timer);
+    for (const entry of this.running) {
+      entry.withdrawn = true;
+      clearTimeout(entry.timer);
+    }
     this.running.clear();
     this.keyed.clear();
     clearTimeout(this.deadline);
     this.deadlineMs = Number.POSITIVE_INFINITY;
+  }
+
+  private begin(key: string | undefined, entry: Entry): void {
+    this.running.add(entry);
+    if (key !== undefined) this.keyed.set(key, entry);
+  }
+
+  private end(key: string | undefined, entry: Entry): void {
+    this.running.delete(entry);
+    if (key !== undefined && this.keyed.get(key) === entry) this.keyed.delete(key);
+  }
+
+  private wait(entry: Entry, delayMs: number, done: () => void): void {
+    const nowMs = Math.min(delayMs, DELAY_MAX_MS);
+    entry.timer = setTimeout(() => {
+      entry.timer = undefined;
+      if (delayMs > nowMs) this.wait(entry, delayMs - nowMs, done);
+      else done();
+    }, nowMs);
   }
 }

@@ -5,7 +5,8 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { endpoint } from './endpoint.ts';
-import { preload, Residence } from './residence.ts';
+import { preload } from './loading.ts';
+import { Residence } from './residence.ts';
 import type { MainControl, ThreadSetup } from './thread.ts';
 
 type Data = {

@@ -68,7 +68,21 @@ export const question = <F extends Fields, A extends Fields>(
   ask,
   answer,
 });
-export type Declaration = { readonly [kind: string]: Fields | Question<Fields, Fields> };
+/** A message that is delivered at least once: its receiver confirms it. */
+export type Delivery<F extends Fields> = { readonly deliver: F };
+/** A message for `fx.deliver`: kept and sent again until its receiver has confirmed it. */
+export const delivery = <F extends Fields>(fields: F): Delivery<F> => ({ deliver: fields });
+
+export type Declared = Fields | Question<Fields, Fields> | Delivery<Fields>;
+export type Declaration = { readonly [kind: string]: Declared };
+
+/** What a delivery is known by: its sender, and the number that the sender gave it. To be confirmed, also later. */
+export type Delivered = {
+  readonly from: number;
+  readonly n: number;
+  /** How much larger `n` is than the number before it that is not confirmed; 0 = there is none. */
+  readonly gap: number;
+};
 
 /** Where an answer goes: a value that may be kept and answered in a later step. */
 export type ReplyTo<A> = {
@@ -76,6 +90,8 @@ export type ReplyTo<A> = {
   readonly ask: number;
   readonly incarnation: number;
   readonly kind: number;
+  /** The deadline of the question, monotonic milliseconds. */
+  readonly dueMs?: number;
   readonly _answer?: A;
 };
 
@@ -85,18 +101,25 @@ type Body<F extends Fields> = { readonly [K in keyof F]: F[K] extends Field<infe
 export type MessageOf<D extends Declaration> = {
   [K in keyof D & string]: D[K] extends Question<infer F, infer A>
     ? { readonly kind: K; readonly replyTo: ReplyTo<Body<A>> } & Body<F>
+    : D[K] extends Delivery<infer F>
+      ? { readonly kind: K; readonly delivery: Delivered } & Body<F>
+      : D[K] extends Fields
+        ? { readonly kind: K } & Body<D[K]>
+        : never;
+}[keyof D & string];
+
+/** What may be told to it. */
+export type TellOf<D extends Declaration> = {
+  [K in keyof D & string]: D[K] extends Question<Fields, Fields> | Delivery<Fields>
+    ? never
     : D[K] extends Fields
       ? { readonly kind: K } & Body<D[K]>
       : never;
 }[keyof D & string];
 
-/** What may be told to it. */
-export type TellOf<D extends Declaration> = {
-  [K in keyof D & string]: D[K] extends Question<Fields, Fields>
-    ? never
-    : D[K] extends Fields
-      ? { readonly kind: K } & Body<D[K]>
-      : never;
+/** What may be delivered to it. */
+export type DeliveryOf<D extends Declaration> = {
+  [K in keyof D & string]: D[K] extends Delivery<infer F> ? { readonly kind: K } & Body<F> : never;
 }[keyof D & string];
 
 /** What it may be asked. */
@@ -109,5 +132,12 @@ export type QuestionOf<D extends Declaration> = {
 export type AnswerTo<D extends Declaration, K extends keyof D> =
   D[K] extends Question<Fields, infer A> ? Body<A> : never;
 
-export const isQuestion = (d: Fields | Question<Fields, Fields>): d is Question<Fields, Fields> =>
+export const isQuestion = (d: Declared): d is Question<Fields, Fields> =>
   'answer' in d && !('code' in (d.answer as object));
+
+export const isDelivery = (d: Declared): d is Delivery<Fields> =>
+  'deliver' in d && !('code' in (d.deliver as object));
+
+/** The fields of a message, whichever way it goes. */
+export const fieldsOf = (d: Declared): Fields =>
+  isQuestion(d) ? d.ask : isDelivery(d) ? d.deliver : d;

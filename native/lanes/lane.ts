@@ -23,13 +23,14 @@ const WRITTEN = 128;
 const CONTROL_WORDS = 160;
 
 /**
- * Header: words | tag | sequence | sender's incarnation | ask | asker's incarnation (answers) | deadline (2) |
- * trace id (4) | span id (2).
+ * Header: words | tag | sequence | sender's incarnation | ask, or gap of a delivery | asker's incarnation (answers) |
+ * deadline, or number of a delivery (2) | trace id (4) | span id (2).
  */
 export const HEADER_WORDS = 14;
 export const KIND_MASK = 0xffff;
 export const QUESTION = 0x20000;
 export const REPLY = 0x40000;
+export const DELIVERY = 0x80000;
 const WRAP = -1;
 
 /** Methods of Node's Buffer that its types leave out. */

@@ -6,8 +6,15 @@
  * aligned to 8: blobs, lists and shared (each padded to 8), then texts.
  */
 import { codecs } from './codecs.ts';
-import { type Declaration, type Fields, isQuestion, type ReplyTo } from './fields.ts';
-import { type Envelope, HEADER_WORDS, type Lane, QUESTION, REPLY } from './lane.ts';
+import {
+  type Declaration,
+  type Fields,
+  fieldsOf,
+  isDelivery,
+  isQuestion,
+  type ReplyTo,
+} from './fields.ts';
+import { DELIVERY, type Envelope, HEADER_WORDS, type Lane, QUESTION, REPLY } from './lane.ts';
 
 type Message = { readonly kind: string };
 
@@ -41,7 +48,7 @@ type Plan = {
 };
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
-const RESERVED = new Set(['kind', 'replyTo', 'result']);
+const RESERVED = new Set(['kind', 'replyTo', 'delivery', 'result', 'listing', 'terminated']);
 
 class Writer {
   readonly kind: string;
@@ -190,7 +197,11 @@ const plan = (kind: string, fields: Fields, items: unknown[], tag: string, ask: 
 };
 
 const REPLY_TO = (kind: number): string =>
-  `replyTo:{from:l.index,ask:i[o-${HEADER_WORDS - 4}],incarnation:i[o-${HEADER_WORDS - 3}],kind:${kind}},`;
+  `replyTo:{from:l.index,ask:i[o-${HEADER_WORDS - 4}],incarnation:i[o-${HEADER_WORDS - 3}],` +
+  `kind:${kind},dueMs:f[(o-${HEADER_WORDS - 6})>>1]},`;
+
+/** Of a delivery, `ask` holds the gap and the deadline the number. */
+const DELIVERED = `delivery:{from:l.index,n:f[(o-${HEADER_WORDS - 6})>>1],gap:i[o-${HEADER_WORDS - 4}]},`;
 
 const generate = (declaration: Declaration): Protocol => {
   const kinds = Object.keys(declaration);
@@ -201,10 +212,12 @@ const generate = (declaration: Declaration): Protocol => {
     const declared = declaration[kind]!;
     const asks = isQuestion(declared);
     const id = JSON.stringify(kind);
-    const tag = asks ? k | QUESTION : k;
-    const body = plan(kind, asks ? declared.ask : declared, items, `${tag}`, 'ask,0');
+    const delivers = isDelivery(declared);
+    const tag = asks ? k | QUESTION : delivers ? k | DELIVERY : k;
+    const from = asks ? REPLY_TO(k) : delivers ? DELIVERED : '';
+    const body = plan(kind, fieldsOf(declared), items, `${tag}`, 'ask,0');
     cases.send += `case ${id}:{${body.write}}`;
-    cases.receive += `case ${k}:{${body.read(`kind:${id},${asks ? REPLY_TO(k) : ''}`)}}`;
+    cases.receive += `case ${k}:{${body.read(`kind:${id},${from}`)}}`;
     if (!asks) return;
     const answer = plan(
       `${kind}.answer`,

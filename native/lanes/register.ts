@@ -9,6 +9,8 @@ const FIRST = 32;
 /** down: its next incarnation is on the way. gone: there will be none. */
 export type Life = 'down' | 'up' | 'gone';
 const LIVES: readonly Life[] = ['down', 'up', 'gone'];
+/** It has begun to start and does not serve yet: others see it as down, but what it sends already counts as a life. */
+const OPENING = 3;
 
 export type Register = {
   /** Grows with every change. */
@@ -17,12 +19,16 @@ export type Register = {
   life(actor: number): Life;
   /** The incarnation ends: 'down' or 'gone'. */
   end(actor: number, life: 'down' | 'gone'): void;
+  /** The next incarnation starts: should it die before it serves, it was a life all the same. */
+  open(actor: number): void;
   /** The next incarnation serves. */
   begin(actor: number): void;
   /** Its supervisor says beforehand that its thread may restart it once by itself, or takes that back. */
   grant(actor: number, may: boolean): void;
   /** Uses the grant; false when there is none. */
   claim(actor: number): boolean;
+  /** Something else has changed that everybody looks at when the register has moved. */
+  stir(): void;
 };
 
 /** Words of an actor: incarnation, life, grant. */
@@ -35,12 +41,15 @@ export const openRegister = (memory: SharedArrayBuffer): Register => {
   return {
     epoch: () => Atomics.load(words, EPOCH),
     incarnation: (actor) => Atomics.load(words, place(actor)),
-    life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)]!,
+    life: (actor) => LIVES[Atomics.load(words, place(actor) + 1)] ?? 'down',
     end: (actor, life) => {
       Atomics.store(words, place(actor) + 2, 0);
       const was = Atomics.exchange(words, place(actor) + 1, LIVES.indexOf(life));
-      if (was === LIVES.indexOf('up')) Atomics.add(words, place(actor), 1);
+      if (was === LIVES.indexOf('up') || was === OPENING) Atomics.add(words, place(actor), 1);
       Atomics.add(words, EPOCH, 1);
+    },
+    open: (actor) => {
+      Atomics.store(words, place(actor) + 1, OPENING);
     },
     begin: (actor) => {
       Atomics.store(words, place(actor) + 1, LIVES.indexOf('up'));
@@ -50,5 +59,8 @@ export const openRegister = (memory: SharedArrayBuffer): Register => {
       Atomics.store(words, place(actor) + 2, may ? 1 : 0);
     },
     claim: (actor) => Atomics.compareExchange(words, place(actor) + 2, 1, 0) === 1,
+    stir: () => {
+      Atomics.add(words, EPOCH, 1);
+    },
   };
 };

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { err, ok, type Result } from '#proto/result.ts';
+import { membersOf } from '#runtime/pool-spec.ts';
 import { ACTORS_ROOT, type KnownActor, loadActor } from './actors.ts';
-import { checkActors, checkLines } from './checks.ts';
+import { checkActors, checkLines, checkPhases } from './checks.ts';
 import {
   get,
   type Located,
@@ -155,8 +156,17 @@ const viewsOf = (checked: CheckedLine): ActorView[] => {
   const { line, settings, config } = checked;
   const branch = line.path.split('.').slice(0, -1);
   const home = settings.thread === 'own' ? line.name : settings.thread;
+  const { actor, pool } = settings;
+  if (pool !== undefined) {
+    const inside = [...branch, line.name];
+    return membersOf(line.name, pool).map(({ name, thread }) => {
+      const own = [...inside, name].join('.');
+      const host = thread === 'own' ? own : [...inside, thread].join('.');
+      return { path: own, name, actor, branch: inside, config, thread: host };
+    });
+  }
   const thread = [...branch, home].join('.');
-  return [{ path: line.path, name: line.name, actor: settings.actor, branch, config, thread }];
+  return [{ path: line.path, name: line.name, actor, branch, config, thread }];
 };
 
 const viewOf = (
@@ -214,6 +224,7 @@ export const loadText = async (
   found.push(...applyToLines(tree, applied.rest, shapeOfActor));
   const { sections, problems: inSections } = checkSections(document);
   found.push(...inSections, ...checkLines(tree));
+  found.push(...checkPhases(tree, sections.node.shutdown));
   const checked = checkLine(tree, actors, found);
   if (checked?.kind !== 'group' || found.length > 0) return err(sortProblems(found));
   const view = viewOf(file, options.cwd ?? process.cwd(), sections, document, checked);

@@ -7,14 +7,19 @@ import { type Shape, shapeOf } from './shape.ts';
 import { type Line, linesOf } from './tree.ts';
 
 const LINE_KEYS: readonly string[] = [
+  'autoShutdown',
+  'backoff',
   'config',
+  'intensity',
   'mailbox',
-  'thread',
+  'passivateMs',
+  'phase',
+  'pool',
   'restart',
   'shutdownMs',
   'significant',
   'strategy',
-  'intensity',
+  'thread',
 ];
 
 export const problemOf = (setting: Setting, message: string): Problem => ({

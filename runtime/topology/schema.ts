@@ -1,5 +1,6 @@
 /** The sections of a topology file and the lines of its supervision tree, without the actors' own settings. */
 import { z } from 'zod';
+import { PHASE_DEFAULT, SHUTDOWN_PHASES, STASH_DEFAULT } from '#runtime/spec.ts';
 import { BACKOFF } from '#supervisors/backoff.ts';
 
 /** More actor threads than this are a mistake in the file, not a machine. */
@@ -39,6 +40,11 @@ export const threads = z.strictObject({
     .describe('a thread silent for so long, outside native code, is in an endless loop, ms'),
 });
 
+const shutdownPhase = z.strictObject({
+  name: word.describe('name of the phase, for `phase` of the actors that drain in it'),
+  deadlineMs: z.int().min(0).max(60_000).describe('how long it may take, ms up to 60000'),
+});
+
 export const nodeSection = z.strictObject({
   name: word.default('local').describe('name of this node in logs and metrics'),
   dataDir: z
@@ -51,6 +57,12 @@ export const nodeSection = z.strictObject({
     .default('info')
     .describe('least severe level that is logged'),
   threads: threads.prefault({}).describe('limits of each actor thread, and spare ones'),
+  shutdown: z
+    .array(shutdownPhase)
+    .min(1)
+    .max(16)
+    .default([...SHUTDOWN_PHASES])
+    .describe('phases in which actors drain at the stop, in their order; then all end'),
 });
 
 export const databaseSection = z.strictObject({
@@ -130,6 +142,32 @@ export const mailbox = z.strictObject({
     .enum(['backpressure', 'drop-new', 'fail'])
     .default('backpressure')
     .describe('what a sender meets at a full mailbox'),
+  stash: z
+    .int()
+    .min(0)
+    .max(65_536)
+    .default(STASH_DEFAULT)
+    .describe('messages that the actor may put aside at most, 0..65536'),
+});
+
+/** Members of a pool are named by their number: `scorer-1`. */
+export const pool = z.strictObject({
+  size: z.int().min(1).max(THREADS_MAX).describe('members, 1..64'),
+  threads: z
+    .int()
+    .min(1)
+    .max(THREADS_MAX)
+    .optional()
+    .describe('threads that the members share, 1..64; without it each has its own'),
+  route: z
+    .enum(['round-robin', 'consistent-hash', 'broadcast'])
+    .default('round-robin')
+    .describe('which member a message is for: the next, by the field `by`, or all of them'),
+  by: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'expected the name of a field')
+    .optional()
+    .describe('the field of every message that holds the key, for consistent-hash'),
 });
 
 const name = word.describe('name in the tree, unique among its siblings');
@@ -153,6 +191,18 @@ export const actorLine = z.strictObject({
     .boolean()
     .default(false)
     .describe('its end counts for the autoShutdown of its supervisor; not if it is permanent'),
+  pool: pool
+    .optional()
+    .describe('so many of this actor behind its one address, in a group of their own'),
+  passivateMs: z
+    .int()
+    .min(100)
+    .max(86_400_000)
+    .optional()
+    .describe('idle for so long, it gives up its state until its next message, ms 100..86400000'),
+  phase: word
+    .default(PHASE_DEFAULT)
+    .describe('phase of the shutdown in which it drains, see node.shutdown'),
 });
 
 const group = {

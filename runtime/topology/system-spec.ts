@@ -1,13 +1,15 @@
 /** A checked topology as the specification that the system runs. */
 import path from 'node:path';
-import type { ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
+import { poolOf } from '#runtime/pool-spec.ts';
+import type { ActorSpec, ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
 import type { CheckedLine, Topology } from './load.ts';
 
 const childOf = (checked: CheckedLine): ChildSpec => {
   if (checked.kind === 'group') return supervisorOf(checked);
   const { line, settings, config, module } = checked;
-  const { actor, thread, restart, shutdownMs, mailbox, significant } = settings;
-  return {
+  const { actor, thread, restart, shutdownMs, mailbox, significant, phase } = settings;
+  const { passivateMs, pool } = settings;
+  const spec: ActorSpec = {
     kind: 'actor',
     name: line.name,
     actor,
@@ -17,8 +19,13 @@ const childOf = (checked: CheckedLine): ChildSpec => {
     restart,
     shutdownMs,
     mailbox,
+    phase,
     ...(significant ? { significant } : {}),
+    ...(passivateMs === undefined ? {} : { passivateMs }),
   };
+  if (pool === undefined) return spec;
+  const { by, ...shape } = pool;
+  return poolOf(spec, { ...shape, ...(by === undefined ? {} : { by }) });
 };
 
 const supervisorOf = (checked: CheckedLine & { readonly kind: 'group' }): SupervisorSpec => {
@@ -41,11 +48,13 @@ export const systemSpec = (
   topology: Topology,
   genesis: { readonly file: string; readonly sha256: string },
 ): SystemSpec => {
-  const { spares, heapMb, offHeapMb, silentMs } = topology.sections.node.threads;
+  const { threads, shutdown } = topology.sections.node;
+  const { spares, heapMb, offHeapMb, silentMs } = threads;
   const { node, database } = topology.view;
   return {
     root: supervisorOf(topology.root),
     node: { ...node, genesis, database },
+    shutdown,
     spares,
     memoryMb: heapMb,
     offHeapMb,

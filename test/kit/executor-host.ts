@@ -44,6 +44,7 @@ export const portOf = <Self_ extends { readonly kind: string }>(
   return {
     deliver: (message) => mailbox.push(message) > 0,
     path: 'v1.executor',
+    incarnation: 0,
     dataDir,
     node: {
       name: 'test',

@@ -156,7 +156,7 @@ export type Known = {
   readonly files: readonly string[];
 };
 
-const NPM: readonly string[] = ['ci', 'install', 'start', 'test'];
+const NPM: readonly string[] = ['ci', 'install', 'pack', 'start', 'test'];
 
 /** Commands, scripts and files that a document names exist. */
 export const documentedCommands = (documents: readonly Source[], known: Known): string[] =>

@@ -27,6 +27,7 @@ const places = placesOf(root);
 const look = (from: string, name: string, branch?: string): string | readonly string[] => {
   const found = resolve(places, from, name, branch);
   if (found.found === 'one') return places[found.index]!.path;
+  if (found.found === 'pool') return found.members.map((index) => places[index]!.path);
   return found.found === 'none' ? 'none' : found.paths;
 };
 

@@ -16,6 +16,7 @@ const machineOf = (wakers: Wakers) => {
 };
 const CALLBACKS = {
   ending: () => {},
+  waking: () => {},
   crash: (_mailbox: unknown, error: unknown) => {
     throw error;
   },
@@ -36,7 +37,7 @@ test('long steps give the event loop its turn after a few of them, however many 
   const mailbox = {
     ...{ inputs: [], nextInput: 0, held: { length: 0, first: () => undefined } },
     ...{ local: new Queue<number>(), stepLocal: step, account: new Account(metrics) },
-    lives: () => {},
+    ...{ lives: () => {}, rest: 'awake', deliveries: { pending: 0 }, interrupted: false },
   };
   for (let k = 0; k < WAITING; k++) mailbox.local.push(k);
   wakers.join();

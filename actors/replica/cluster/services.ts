@@ -55,7 +55,9 @@ const hasScript = (name: string): boolean => {
   const manifest = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as {
     readonly scripts?: { readonly [name: string]: string };
   };
-  return manifest.scripts?.[name] !== undefined;
+  const program = manifest.scripts?.[name]?.split(' ').at(-1);
+  // The published package names it and does not hold it.
+  return program !== undefined && existsSync(path.join(ROOT, program));
 };
 
 const isOpen = (host: string, port: number): Promise<boolean> =>

@@ -62,6 +62,7 @@ export const openHttp = async (given: Given = {}) => {
   const port: IoPort<Self> = {
     deliver,
     path: 'api',
+    incarnation: 0,
     dataDir: '',
     node: { name: 'test', dataDir: '', genesis: { file: '', sha256: '' }, database: { url: '' } },
     now: () => 0,

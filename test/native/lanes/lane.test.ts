@@ -94,13 +94,9 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
       let producer = end(shared, depthMax);
       let consumer = end(shared, depthMax);
       const visible: Item[] = [];
-<<<<<<< HEAD
-      const pending: Item[] = [];
-=======
       let pending: (Item & { readonly span: number })[] = [];
       /** The last one received, while its room has not been given back. */
       let inHand: { readonly item: Item; readonly position: number } | undefined;
->>>>>>> w-supervision
       let n = 0;
       const check = (got: Item | undefined): void => {
         const want = visible.shift();

@@ -122,7 +122,7 @@ test('a question carries who asked; its answer finds the question', () => {
   producer.publish();
   const at = consumer.peek();
   const got = protocol.receive(consumer, at + HEADER_WORDS, 0) as never as { replyTo: never };
-  expect(got.replyTo).toEqual({ from: 0, ask: 77, incarnation: 3, kind: 0 });
+  expect(got.replyTo).toEqual({ from: 0, ask: 77, incarnation: 3, kind: 0, dueMs: 0 });
   consumer.take(at);
   protocol.sendReply(producer, { text: 'ü' }, { ...envelope, incarnation: 9 }, got.replyTo);
   producer.publish();
