@@ -15,7 +15,7 @@ import { figure, type Measured } from './kit/rows.ts';
 
 const ACTORS = 20;
 /** The start and its garbage are over. */
-const SETTLE_MS = 10_000;
+const SETTLE_MS = 20_000;
 const SPAN_MS = 20_000;
 
 const idle = async (): Promise<Figures> => {

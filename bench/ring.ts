@@ -13,9 +13,9 @@ import { compared, type Measured } from './kit/rows.ts';
 const STATIONS = 6;
 const TOKENS = 64;
 /** Of each token; multiples of the stations. */
-const APART = { warm: 600, timed: 6_000 };
+const APART = { warm: 3_000, timed: 12_000 };
 const TOGETHER = { warm: 6_000, timed: 60_000 };
-const POSTED = { warm: 300, timed: 1_200 };
+const POSTED = { warm: 600, timed: 3_000 };
 
 const lanes = (perThread: number, hops: typeof APART): Party['measure'] => {
   const children = Array.from({ length: STATIONS }, (_, k) => {

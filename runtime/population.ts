@@ -207,21 +207,26 @@ export class Population {
     return this.spares.close();
   }
 
-  /** Closes it within its shutdownMs; false when it took longer or failed, and its thread is to be terminated. */
+  /**
+   * Closes it within its shutdownMs; false when it took longer or failed, and its thread is to be terminated. With
+   * brutal_kill its thread ends at once, unless others live there.
+   */
   async stop(member: Member): Promise<boolean> {
     const thread = this.thread(member);
     member.state = 'stopping';
     if (!thread?.alive()) return true;
     const { index, path } = member.place;
-    const closed = thread.control.close(index);
-    if (member.spec.shutdownMs === 'brutal_kill') {
-      closed.catch(() => {}); // nobody waits for it
-      return true;
+    if (member.spec.shutdownMs !== 'brutal_kill') {
+      const closed = thread.control.close(index);
+      return whileAlive(thread, closed, `${path}: stop`, member.spec.shutdownMs).then(
+        () => true,
+        () => false,
+      );
     }
-    return whileAlive(thread, closed, `${path}: stop`, member.spec.shutdownMs).then(
-      () => true,
-      () => false,
-    );
+    const others = this.residents(thread.index).filter((m) => m !== member);
+    if (!others.some((m) => m.state === 'running')) return thread.terminate('asked');
+    thread.control.close(index, false).catch(() => {}); // the thread ended meanwhile: so be it
+    return true;
   }
 
   /** Its incarnation has ended: watchers and askers learn it. Returns messages that nobody will read. */

@@ -132,7 +132,7 @@ export class Residence implements ThreadControl {
     return true;
   }
 
-  close(actor: number): Promise<void> {
+  close(actor: number, waits = true): Promise<void> {
     return this.inTurn(actor, async () => {
       const mailbox = this.mailboxes.get(actor);
       if (mailbox === undefined) return;
@@ -140,7 +140,12 @@ export class Residence implements ThreadControl {
       this.mailboxes.delete(actor);
       this.stayAwake(mailbox);
       mailbox.close();
-      await closeIo(mailbox);
+      const closing = closeIo(mailbox);
+      if (waits) await closing;
+      else
+        closing.catch((error: unknown) => {
+          this.host.log(mailbox, 'error', 'closing failed', thrown(error));
+        });
     });
   }
 

@@ -4,6 +4,8 @@
  */
 import { type Blank, bootThread } from './threads.ts';
 
+/** Quiet time before spares are started: those who restart need the processor first. */
+const QUIET_MS = 2000;
 /** Spares that ended unasked before there are no more. */
 const FAILURES_MAX = 3;
 
@@ -20,6 +22,7 @@ export class Spares {
   private readonly starting = new Set<Spare>();
   private readonly ready: Spare[] = [];
   private failures = 0;
+  private timer: NodeJS.Timeout | undefined;
   private closed = false;
 
   /** `broken` is told when spares keep ending by themselves: there are none from then on. */
@@ -29,9 +32,13 @@ export class Spares {
     this.broken = broken;
   }
 
-  /** Starts what is missing. */
+  /** Starts what is missing, when nobody has asked for it for a while. */
   fill(): void {
-    while (!this.closed && this.starting.size + this.ready.length < this.count) this.add();
+    clearTimeout(this.timer);
+    if (this.count === 0) return;
+    this.timer = setTimeout(() => {
+      while (!this.closed && this.starting.size + this.ready.length < this.count) this.add();
+    }, QUIET_MS).unref();
   }
 
   readyCount(): number {
@@ -47,6 +54,7 @@ export class Spares {
 
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.timer);
     const all = [...this.starting, ...this.ready.splice(0)];
     this.starting.clear();
     await Promise.all(

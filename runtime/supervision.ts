@@ -171,7 +171,7 @@ export class Supervision {
       await this.end(first);
       first.state = 'failed';
     }
-    await this.carryOut(plan, reason);
+    await this.carryOut(plan, reason, members);
   }
 
   /** Stops it where it lives; a thread that does not let go of it in its time is ended. */
@@ -202,7 +202,7 @@ export class Supervision {
     this.granting = setTimeout(() => this.grantAll(), againMs - nowMs).unref();
   }
 
-  private async carryOut(plan: Plan, reason: Reason): Promise<void> {
+  private async carryOut(plan: Plan, reason: Reason, dead: readonly Member[]): Promise<void> {
     const find = (paths: readonly string[]): Member[] => paths.map((p) => this.byPath.get(p)!);
     for (const path of plan.escalated) this.on.report({ kind: 'escalated', path });
     const stopped = find(plan.stop).filter((m) => m.state === 'running');
@@ -216,18 +216,21 @@ export class Supervision {
     }
     const notBeforeMs = performance.now() + plan.delayMs;
     for (const m of find(plan.start)) this.wanted.set(m, notBeforeMs);
-    await this.clear([...stopped, ...gone]);
+    await this.clear([...dead, ...stopped, ...gone], plan.escalated.length > 0);
     if (plan.system === 'goes on') return;
     this.halted = true;
     this.on.end(plan.system);
   }
 
-  /** Ends threads on which no actor lives or is about to. */
-  private async clear(members: readonly Member[]): Promise<void> {
+  /**
+   * Ends threads on which no actor lives or is about to. After an escalation those who are about to get new threads: where
+   * new states did not help, new threads may.
+   */
+  private async clear(members: readonly Member[], escalated: boolean): Promise<void> {
     for (const thread of new Set(members.map((m) => this.population.thread(m)))) {
       if (thread === undefined || !thread.alive()) continue;
       const inside = this.population.residents(thread.index);
-      if (inside.some(isAlive)) continue;
+      if (inside.some((m) => isAlive(m) || (!escalated && this.wanted.has(m)))) continue;
       if (!(await thread.terminate('asked'))) this.on.stuck(inside[0]!);
     }
   }

@@ -102,8 +102,8 @@ export type ThreadControl = {
   open(actor: number): Promise<void>;
   /** Calls the core's drain; false when it has none. Its end is told by an 'ended' event. */
   drain(actor: number): boolean;
-  /** Stops handling messages and closes the io. */
-  close(actor: number): Promise<void>;
+  /** Stops handling messages and closes the io; waits for that unless it is told not to. */
+  close(actor: number, waits?: boolean): Promise<void>;
   /** Breaks a circle of suspended actors: what this one holds becomes dead letters. */
   relieve(actor: number): number;
   ping(): Promise<Beat>;

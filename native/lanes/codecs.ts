@@ -10,6 +10,7 @@ export const BLOB_INLINE_BYTES = 32 * 1024;
 export const SHARED_INLINE_BYTES = 4 * 1024;
 export const BLOB_BYTES_MAX = 16 * 1024 * 1024;
 const TEXT_BYTES_MAX = 0x7fff;
+const TEXT_NATIVE_LENGTH = 32;
 /** Bit 15 of a text's size: not all ASCII. */
 const WIDE = 0x8000;
 /** Bit 31 of a blob's size: in slabs. */
@@ -29,10 +30,17 @@ const textBound = (where: string, text: string): number => {
   return size;
 };
 
-/** Writes the characters at `at`; returns their size in bytes, with bit 15 set when they are not all ASCII. */
+/**
+ * Writes the characters at `at`; returns their size in bytes, with bit 15 set when they are not all ASCII. A native call
+ * costs as much as a loop over 30 characters.
+ */
 const writeText = (lane: Lane, text: string, at: number): number => {
   const { u8 } = lane;
   const n = text.length;
+  if (n >= TEXT_NATIVE_LENGTH) {
+    const size = lane.text.utf8Write(text, at);
+    return size === n ? n : size | WIDE; // what is not ASCII takes two bytes and more
+  }
   for (let k = 0; k < n; k++) {
     const c = text.charCodeAt(k);
     if (c > 127) return lane.text.utf8Write(text, at) | WIDE;

@@ -298,8 +298,10 @@ export class Lane {
       }
       const offset = this.head & this.mask;
       if (this.i32[offset] !== WRAP) return offset;
-      // The producer may have wrapped and then failed to write: look again before reading.
+      // The producer may have wrapped and then failed to write: look again before reading. The cursor goes along, or
+      // a release would leave it behind the room that was given back.
       this.head = (this.head + this.capacity - offset) | 0;
+      Atomics.store(this.control, CURSOR, this.head);
     }
   }
 

@@ -34,6 +34,11 @@ const restarts = (s: TestSystem, path = 'mortal'): number =>
 const once = (s: TestSystem, name = 'once'): string => join(s.dataDir, name);
 /** Long enough for a loaded machine; what is waited for comes within milliseconds. */
 const LONG_MS = 30_000;
+/** Limits that only the deaths by them need: on a loaded machine a short silence is none. */
+const limitsOf = (how: string) => ({
+  ...(how === 'exhaust' ? { memoryMb: 40 } : {}),
+  ...(how === 'loop' ? { silentMs: 2500 } : {}),
+});
 
 test('a handler that throws: new state on the same thread, mailbox kept, its neighbours untouched', async () => {
   const d = newDriver('driver', ['mortal', '']);
@@ -109,7 +114,7 @@ test.each(['throw', 'exit', 'exhaust', 'loop'])(
   'a message that kills twice by %s is poison: a dead letter, and the actor goes on behind it',
   async (how) => {
     const d = newDriver('driver', ['mortal']);
-    const s = await start([mortalAs(), d.spec], { memoryMb: 40, silentMs: 1500 });
+    const s = await start([mortalAs(), d.spec], limitsOf(how));
     d.run(note('before'), die(how, ''), note('after'));
     await s.until(() => s.fact('mortal', 'notes') === '1 after', 2 * LONG_MS);
     expect(poisons(s)).toBe(1);
@@ -128,7 +133,7 @@ test.each(['throw', 'exit', 'exhaust', 'loop'])(
   'a message that kills once by %s is handled by the next incarnation, before what stands behind it',
   async (how) => {
     const d = newDriver('driver', ['mortal']);
-    const s = await start([mortalAs(), d.spec], { memoryMb: 40, silentMs: 1500 });
+    const s = await start([mortalAs(), d.spec], limitsOf(how));
     d.run(note('before'), die(how, once(s)), note('after'));
     await s.until(() => s.fact('mortal', 'notes') === '1 after', 2 * LONG_MS);
     expect(s.fact('mortal', 'survived')).toBe(how);
@@ -168,7 +173,7 @@ test('memory outside the heap above its limit ends the thread, and says so', asy
 
 test('an endless loop is named as what it is', async () => {
   const d = newDriver('driver', ['mortal']);
-  const s = await start([mortalAs(), d.spec], { silentMs: 1500 });
+  const s = await start([mortalAs(), d.spec], limitsOf('loop'));
   d.run(die('loop', once(s)));
   await s.until(() => s.fact('mortal', 'survived') === 'loop', LONG_MS);
   expect(s.seen.find((e) => e.kind === 'crash')).toMatchObject({

@@ -65,7 +65,7 @@ test('a rejected io promise is a crash of its actor', async () => {
   const s = await start([echoAs('echo'), d.spec]);
   d.run({ do: 'reject' });
   await d.heard('up', 2);
-  const crash = s.seen.find((e) => e.kind === 'crash');
+  const crash = await s.until(() => s.seen.find((e) => e.kind === 'crash'));
   expect(crash).toMatchObject({
     crash: { path: 'driver', kind: 'io reject', error: 'io said no' },
   });

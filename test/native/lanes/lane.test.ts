@@ -1,12 +1,21 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { blob, type Declaration, question, u32 } from '#native/lanes/fields.ts';
-import { type Envelope, HEADER_WORDS, KIND_MASK, Lane, laneBytes } from '#native/lanes/lane.ts';
+import {
+  type Envelope,
+  HEADER_WORDS,
+  KIND_MASK,
+  Lane,
+  laneBytes,
+  laneView,
+} from '#native/lanes/lane.ts';
 import { compile } from '#native/lanes/layout.ts';
 import { openWakers, wakersBytes } from '#native/lanes/wakers.ts';
 
 const declaration = { item: { n: u32, body: blob }, ask: question({ n: u32 }, { n: u32 }) };
 const protocol = compile(declaration satisfies Declaration);
+/** The step that sends. */
+let span = 1;
 const envelope = (room = 0): Envelope => ({
   room,
   incarnation: 3,
@@ -16,7 +25,7 @@ const envelope = (room = 0): Envelope => ({
   trace2: 3,
   trace3: 4,
   span0: 5,
-  span1: 6,
+  span1: span,
 });
 
 const WORDS = 512;
@@ -31,9 +40,12 @@ const send = (lane: Lane, n: number, size: number, room = 0): boolean =>
   !lane.full() &&
   protocol.send(lane, { kind: 'item', n, body: bodyOf(n, size) } as never, envelope(room), 0);
 type Item = { readonly n: number; readonly body: Uint8Array };
+/** Where the record stood that was received last. */
+let position = 0;
 const receive = (lane: Lane): Item | undefined => {
   const at = lane.peek();
   if (at < 0) return undefined;
+  position = lane.head;
   const kind = lane.i32[at + 1]! & KIND_MASK;
   const item = protocol.receive(lane, at + HEADER_WORDS, kind) as unknown as Item;
   lane.take(at);
@@ -42,7 +54,17 @@ const receive = (lane: Lane): Item | undefined => {
 
 type Step =
   | { readonly do: 'send'; readonly size: number }
-  | { readonly do: 'publish' | 'receive' | 'release' | 'new producer' | 'new consumer' };
+  | {
+      readonly do:
+        | 'publish'
+        | 'receive'
+        | 'release'
+        | 'next step'
+        | 'step taken back'
+        | 'new producer'
+        | 'new consumer'
+        | 'put back';
+    };
 
 const steps = fc.array(
   fc.oneof(
@@ -56,6 +78,9 @@ const steps = fc.array(
     { weight: 3, arbitrary: fc.constant<Step>({ do: 'publish' }) },
     { weight: 6, arbitrary: fc.constant<Step>({ do: 'receive' }) },
     { weight: 2, arbitrary: fc.constant<Step>({ do: 'release' }) },
+    { weight: 2, arbitrary: fc.constant<Step>({ do: 'next step' }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ do: 'step taken back' }) },
+    { weight: 1, arbitrary: fc.constant<Step>({ do: 'put back' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ do: 'new producer' }) },
     { weight: 1, arbitrary: fc.constant<Step>({ do: 'new consumer' }) },
   ),
@@ -69,10 +94,13 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
       let producer = end(shared, depthMax);
       let consumer = end(shared, depthMax);
       const visible: Item[] = [];
-      const pending: Item[] = [];
+      let pending: (Item & { readonly span: number })[] = [];
+      /** The last one received, while its room has not been given back. */
+      let inHand: { readonly item: Item; readonly position: number } | undefined;
       let n = 0;
       const check = (got: Item | undefined): void => {
         const want = visible.shift();
+        if (got !== undefined) inHand = { item: want!, position };
         expect(got?.n).toBe(want?.n);
         if (got && want) expect(Buffer.from(got.body).equals(Buffer.from(want.body))).toBe(true);
       };
@@ -82,7 +110,7 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
             const room = visible.length + pending.length < depthMax;
             const sent = send(producer, n, step.size);
             if (!room) expect(sent).toBe(false);
-            if (sent) pending.push({ n, body: bodyOf(n, step.size) });
+            if (sent) pending.push({ n, body: bodyOf(n, step.size), span });
             n++;
             break;
           }
@@ -95,6 +123,23 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
             break;
           case 'release':
             consumer.release();
+            inHand = undefined;
+            break;
+          case 'next step':
+            span++;
+            break;
+          case 'step taken back': // what was published before stays
+            producer.retract(5, span);
+            pending = pending.filter((item) => item.span !== span);
+            span++;
+            break;
+          case 'put back': // the consumer died of what it had in hand
+            if (inHand === undefined) break;
+            expect(laneView(shared).rewind(inHand.position)).toBe(true);
+            consumer = end(shared, depthMax);
+            consumer.recover();
+            visible.unshift(inHand.item);
+            inHand = undefined;
             break;
           case 'new producer': // what was written is not lost with its predecessor
             producer = end(shared, depthMax);
@@ -104,9 +149,12 @@ test('against a model: nothing lost, doubled, torn or out of order, over wraps a
           case 'new consumer':
             consumer = end(shared, depthMax);
             consumer.recover();
+            inHand = undefined;
             break;
         }
-        if (consumer.late) consumer.release();
+        if (!consumer.late) continue;
+        consumer.release();
+        inHand = undefined;
       }
       producer.publish();
       visible.push(...pending.splice(0));
@@ -172,6 +220,39 @@ test('a producer that died before publishing: what it had written arrives, and i
   const consumer = end(shared, 5);
   for (let k = 0; k < 5; k++) expect(receive(consumer)?.n).toBe(k);
   expect(receive(consumer)).toBeUndefined();
+});
+
+test('a consumer that died after a wrap with nothing behind it does not strand the next one', () => {
+  const shared = memory();
+  const producer = end(shared);
+  const dying = end(shared);
+  for (let k = 0; k < 5; k++) send(producer, k, 300);
+  producer.publish();
+  while (receive(dying) !== undefined);
+  dying.release();
+  send(producer, 5, 300); // at the beginning of the lane again
+  producer.retract(5, span);
+  producer.publish();
+  expect(receive(dying)).toBeUndefined();
+  dying.release();
+  // The next one begins at the cursor: behind what was given back it would read what is not there any more.
+  expect(laneView(shared).cursor()).toBe(laneView(shared).head());
+  const next = end(shared);
+  next.recover();
+  expect(send(producer, 6, 300)).toBe(true);
+  producer.publish();
+  expect(receive(next)?.n).toBe(6);
+});
+
+test('what has been given back is not put back: it may be gone', () => {
+  const shared = memory();
+  const producer = end(shared);
+  const consumer = end(shared);
+  send(producer, 0, 0);
+  producer.publish();
+  receive(consumer);
+  consumer.release();
+  expect(laneView(shared).rewind(position)).toBe(false);
 });
 
 test('a record above a quarter of its lane is refused with kind and size', () => {
