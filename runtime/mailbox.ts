@@ -286,18 +286,13 @@ export class Mailbox {
   /** What is confirmed is told after what the step wrote. */
   private publishReceipts(): void {
     const fresh = this.receipts.takeFresh();
-<<<<<<< HEAD
-    const touch = (): void => {
+    const publish = (): void => {
       if (this.closed) return; // what the step wrote has gone with its actor
+      if (this.held.length > 0) return void this.held.flushed().then(publish);
       for (const { receipt, upTo } of fresh) {
         receipt.told = upTo;
         this.host.touch(receipt);
       }
-=======
-    const publish = (): void => {
-      if (this.held.length > 0) return void this.held.flushed().then(publish);
-      for (const receipt of fresh) this.host.touch(receipt);
->>>>>>> w-semantics
       this.host.soon();
     };
     publish();
