@@ -182,7 +182,8 @@ export type Effects<Self extends Message, Io extends IoCommands = Record<never, 
   /**
    * Delivers at least once: kept and sent again, in order, until the receiver has confirmed it or ended for good.
    * `n` is the sender's own count for this receiver: it grows, and stands for the same message in each of the sender's
-   * lives. What was confirmed is never handled again. At most 1,024 wait; more fail with `too-many`.
+   * lives. What was confirmed is never handled again. At most 1,024 wait for each receiver; more fail with `too-many`.
+   * A full mailbox holds nobody back: deliveries wait in their own order, and what is told may overtake them.
    */
   deliver<D extends Declaration, const R extends Message>(
     to: Address<D>,

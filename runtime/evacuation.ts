@@ -34,6 +34,7 @@ export class Evacuation {
         const at = lane.peek();
         if (at < 0) break;
         const known = copies.size;
+        mailbox.deadlines.clear();
         const message = inbox.open(lane, at);
         pool.releaseCopied();
         if (message === undefined) continue;

@@ -286,16 +286,16 @@ export class Mailbox {
   /** What is confirmed is told after what the step wrote. */
   private publishReceipts(): void {
     const fresh = this.receipts.takeFresh();
-    const touch = (): void => {
+    const publish = (): void => {
       if (this.closed) return; // what the step wrote has gone with its actor
+      if (this.held.length > 0) return void this.held.flushed().then(publish);
       for (const { receipt, upTo } of fresh) {
         receipt.told = upTo;
         this.host.touch(receipt);
       }
       this.host.soon();
     };
-    if (this.held.length === 0) touch();
-    else void this.held.flushed().then(touch);
+    publish();
   }
 
   /** Views end with the step and its io calls, and not before what was held of the step has been written. */

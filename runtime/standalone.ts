@@ -4,14 +4,15 @@ import { z } from 'zod';
 import type { Backoff } from '#supervisors/backoff.ts';
 import type { RuntimeEvent } from './events.ts';
 import { type PoolShape, poolOf } from './pool-spec.ts';
-import type {
-  ActorSpec,
-  ChildSpec,
-  Intensity,
-  ShutdownPhase,
-  Strategy,
-  SupervisorSpec,
-  SystemSpec,
+import {
+  type ActorSpec,
+  type ChildSpec,
+  type Intensity,
+  PHASE_DEFAULT,
+  type ShutdownPhase,
+  type Strategy,
+  type SupervisorSpec,
+  type SystemSpec,
 } from './spec.ts';
 import { type System, startSystem as startSpec } from './system.ts';
 import { actorLine, groupLine, nodeSection } from './topology/schema.ts';
@@ -113,6 +114,19 @@ const groupOf = (options: GroupOptions, where: string): SupervisorSpec => {
   return { kind: 'supervisor', ...checked, children: specs };
 };
 
+/** An actor whose phase does not exist would never drain. */
+const checkPhases = (spec: ChildSpec, phases: readonly ShutdownPhase[]): void => {
+  if (spec.kind === 'supervisor') {
+    for (const child of spec.children) checkPhases(child, phases);
+    return;
+  }
+  const names = phases.map((phase) => phase.name);
+  if (names.includes(spec.phase ?? PHASE_DEFAULT)) return;
+  throw new TypeError(
+    `${spec.name}: no phase ${spec.phase ?? PHASE_DEFAULT} in shutdown, which has ${names.join(', ')}`,
+  );
+};
+
 /**
  * Starts the actors in order, each on its thread; rejects when one does not start, and nothing is left then. `watch` sees
  * every event from the first on.
@@ -139,6 +153,7 @@ export const startSystem = async (
     ...(shutdown && { shutdown }),
   };
   const node = parsed(nodeSection, given, 'system');
+  checkPhases(root, node.shutdown);
   const spec: SystemSpec = {
     ...rest,
     root,
