@@ -1,6 +1,6 @@
 /** Three real brokers: copies, leaders that move when one dies, too few of them, and two nodes of one group. */
 import { Kafka as Client } from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { KAFKA_VERSIONS, kafkaNeeds } from '#test/kit/kafka.ts';
 import { type KafkaBus, openBus } from '#test/kit/kafka-bus.ts';
@@ -61,6 +61,8 @@ describe.skipIf(kafkaNeeds() !== '')(
       nobody = `127.0.0.1:${await freePort()}`;
     }, 400_000);
     afterAll(() => cluster.remove());
+    // What one test has ended is there for the next one, however it went.
+    afterEach(() => Promise.all(cluster.nodes.map((one) => one.start())), 120_000);
 
     const open = (topics: readonly string[]): Promise<KafkaBus> =>
       openBus({ ports: { plain: 0 } }, topics, {
