@@ -87,6 +87,10 @@ describe.skipIf(kafkaNeeds() !== '')(
       const { topics } = await admin((one) => one.fetchTopicMetadata({ topics: [topic] }));
       return topics[0]!.partitions.map(({ leader }) => leader);
     };
+    const inSync = async (topic: string): Promise<readonly number[]> => {
+      const { topics } = await admin((one) => one.fetchTopicMetadata({ topics: [topic] }));
+      return topics[0]!.partitions.map(({ isr }) => isr.length);
+    };
     const withId = (id: number): ClusterNode => cluster.nodes.find((one) => one.id === id)!;
 
     test('a topic that it makes has three copies, of which two must have a record; an address of nobody is passed over', async () => {
@@ -132,6 +136,8 @@ describe.skipIf(kafkaNeeds() !== '')(
     test('with one copy of three left a publisher is told to wait and the log says why; with a second one it goes on', async () => {
       const bus = await open(['few']);
       await insist(bus, message('few', 'k', 'before'));
+      // A broker that has just come back may not have followed yet: without it nobody could lead.
+      await expect.poll(() => inSync('few'), { timeout: TURN_MS }).toEqual([3, 3, 3]);
       const [first, second] = cluster.nodes;
       await Promise.all([first!.kill(), second!.kill()]);
       const after = insist(bus, message('few', 'k', 'after'));
