@@ -3,7 +3,7 @@
  * is not. No text from here holds a password.
  */
 import { readFileSync } from 'node:fs';
-import { createClient } from '@redis/client';
+import type { createClient } from '@redis/client';
 
 export type RedisPlace = {
   /** redis://host:port/database, or rediss:// for TLS */
@@ -67,12 +67,14 @@ export const explainRedis = (fault: unknown, url: string): string => {
   return remedy === undefined ? `${placeOf(url)}: ${said}` : `${placeOf(url)}: ${said}; ${remedy}`;
 };
 
-const clientFor = ({ url, passwordFile }: RedisPlace): Client => {
+/** The client's five hundred modules are loaded by those who have a Redis. */
+const clientFor = async ({ url, passwordFile }: RedisPlace): Promise<Client> => {
   const secret =
     passwordFile === undefined
       ? {}
       : { password: readFileSync(passwordFile, 'utf8').split(/\r?\n/, 1)[0]! };
-  return createClient({
+  const redis = await import('@redis/client');
+  return redis.createClient({
     ...{ url, ...secret },
     name: 'cybermesh',
     disableOfflineQueue: true,
@@ -95,13 +97,13 @@ const within = async <T>(work: Promise<T>, deadlineMs: number): Promise<T> => {
   }
 };
 
-/** Connects in the background, and again after each loss, until it is closed. Throws as readFileSync. */
-export const openRedis = (
+/** Connects in the background, and again after each loss, until it is closed. Rejects as readFileSync throws. */
+export const openRedis = async (
   place: RedisPlace,
   deadlineMs: number,
   listener: RedisListener,
-): RedisLink => {
-  const client = clientFor(place);
+): Promise<RedisLink> => {
+  const client = await clientFor(place);
   let isSaid = false;
   let isClosed = false;
   const down = (fault: unknown): void => {

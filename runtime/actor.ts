@@ -336,7 +336,7 @@ export type IoAdapter<Commands extends IoCommands> = {
 /** An actor as a value, after its types have done their work. */
 export type Actor = {
   readonly self: Address;
-  readonly config: z.ZodType;
+  readonly config?: z.ZodType;
   // biome-ignore lint/suspicious/noExplicitAny: the loader holds actors of every type in one list
   readonly core: Core<any, any, any, any>;
   // biome-ignore lint/suspicious/noExplicitAny: as above
@@ -352,21 +352,22 @@ export type Sends = readonly (Address | ServiceKey)[];
 /**
  * Binds address, configuration, core and io. `sends` names every address that it may write to (asks, tells and
  * deliveries; answers need no entry): the loader lays exactly those lanes. `offers` names the services that it may
- * register under.
+ * register under. `config` is left out by an actor without settings, and by one whose folder has a `config.ts`: settings are
+ * checked before its thread is there, which then need not load the schema.
  */
 export const defineActor = <
   D extends Declaration,
-  Schema extends z.ZodType,
+  Config,
   State,
   Self extends Message,
   Commands extends IoCommands = Record<never, never>,
 >(
   actor: {
     readonly self: Address<D>;
-    readonly config: Schema;
-    readonly core: Core<z.output<Schema>, State, Self, Commands>;
-    readonly sends: Sends | ((config: z.output<Schema>) => Sends);
+    readonly config?: z.ZodType<Config>;
+    readonly core: Core<Config, State, Self, Commands>;
+    readonly sends: Sends | ((config: Config) => Sends);
     readonly offers?: readonly ServiceKey<NoInfer<D>>[];
-    readonly io?: Io<z.output<Schema>, Self, Commands>;
+    readonly io?: Io<Config, Self, Commands>;
   } & (MessageOf<D> extends Self ? unknown : never),
 ): Actor => actor as unknown as Actor;

@@ -1,5 +1,4 @@
 /** The modules of the actors of a thread, and their settings. */
-import { z } from 'zod';
 import { compile } from '#native/lanes/layout.ts';
 import type { Actor } from './actor.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
@@ -29,12 +28,17 @@ export const load = async (given: Resident, path: string): Promise<Loaded> => {
   if (actor?.core === undefined) {
     throw new TypeError(`${path}: ${given.module} exports no actor by default (defineActor)`);
   }
-  const config = given.rawConfig ? configOf(actor, given.config, path) : given.config;
+  const config = given.rawConfig ? await checked(actor, given.config, path) : given.config;
   return { resident: { ...given, config }, actor, metrics: writeMetrics(given.metrics) };
 };
 
-const configOf = (actor: Actor, given: unknown, path: string): unknown => {
+const checked = async (actor: Actor, given: unknown, path: string): Promise<unknown> => {
+  if (actor.config === undefined) {
+    if (Object.keys(given as object).length === 0) return given;
+    throw new TypeError(`${path}.config: the actor takes no settings (defineActor has no config)`);
+  }
   const result = actor.config.safeParse(given);
   if (result.success) return result.data;
+  const { z } = await import('zod'); // the actor has it
   throw new TypeError(`${path}.config: ${z.prettifyError(result.error)}`);
 };

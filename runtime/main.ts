@@ -1,5 +1,5 @@
 /** What the launcher starts: one command, and the exit code that it resolves to. */
-import { main } from './cli/dispatch.ts';
+import { keepCompiled } from './cli/compiled.ts';
 
 const launched = process.env.PINNED_NODE !== undefined;
 // Of no concern to whatever we start ourselves.
@@ -18,4 +18,7 @@ process.stdout.on('error', (fault: NodeJS.ErrnoException) => {
   process.exit(1);
 });
 
+keepCompiled(process.env);
+// Only what is loaded from here on is kept.
+const { main } = await import('./cli/dispatch.ts');
 process.exit(await main(process.argv.slice(2), { out: process.stdout, err: process.stderr }));

@@ -12,6 +12,7 @@ import { arenaTable, createArena } from '#native/lanes/slab.ts';
 import { openSweep, type Sweep } from '#native/lanes/sweep.ts';
 import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
 import { openAskBytes } from './asks.ts';
+import { fillCodeCache } from './code-cache.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { putBack } from './fall.ts';
 import { layLanes } from './laying.ts';
@@ -103,9 +104,9 @@ export class Population {
     this.memory = memoryOf(spec, this.threadCount, this.members.length);
     this.wakers = openWakers(this.memory.wakers);
     this.register = openRegister(this.memory.register);
-    const preload = [...new Set(this.members.map((m) => m.spec.module))];
     const { spares = 0, memoryMb, codeCache } = spec;
-    this.spares = openSpares(spares, { preload, memoryMb }, codeCache, on.broken);
+    const like = { preload: this.modules(), memoryMb };
+    this.spares = openSpares(spares, like, codeCache, on.broken);
   }
 
   thread(member: Member): Thread | undefined {
@@ -140,6 +141,8 @@ export class Population {
 
   /** Imports every module and lays the lanes. Before any start. */
   async load(): Promise<void> {
+    const { memoryMb, codeCache } = this.spec;
+    if (codeCache !== undefined) await fillCodeCache(codeCache, this.modules(), memoryMb);
     const threads = Array.from({ length: this.threadCount }, (_, k) => this.spawn(k));
     const names = (t: Thread): string =>
       this.residents(t.index)
@@ -156,6 +159,11 @@ export class Population {
     const lanes = laid.links.map((l) => l.memory);
     this.sweep = openSweep(this.memory.arena, lanes, this.wakers);
     await Promise.all(threads.map((t) => whileAlive(t, this.connect(t), 'lanes')));
+  }
+
+  /** Of all actors, each once. */
+  private modules(): readonly string[] {
+    return [...new Set(this.members.map((m) => m.spec.module))];
   }
 
   private connect(thread: Thread): Promise<void> {

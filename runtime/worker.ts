@@ -2,6 +2,7 @@
  * Entry of an actor thread: imports what it is told to, waits until it is told who lives on it, and binds the residence to
  * the ports that the main thread gave.
  */
+import { flushCompileCache } from 'node:module';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { endpoint } from './endpoint.ts';
@@ -20,7 +21,10 @@ const { control, main, modules } = workerData as Data;
 
 // One after the other, as a residence does (residence.ts).
 for (const url of modules) await preload(url);
-if (modules.length > 0) parentPort!.postMessage('ready');
+if (modules.length > 0) {
+  flushCompileCache();
+  parentPort!.postMessage('ready');
+}
 
 parentPort!.once('message', (setup: ThreadSetup) => {
   const thread = new Residence(setup, {

@@ -5,14 +5,12 @@ import { executor } from '../executor/protocol.ts';
 import { feedback } from '../feedback/protocol.ts';
 import { replica } from '../replica/protocol.ts';
 import { branchesOf } from './committee-answers.ts';
-import { config } from './config.ts';
 import { createCore } from './core.ts';
 import { io } from './io.ts';
 import { api } from './protocol.ts';
 
 export default defineActor({
   self: api,
-  config,
   core: createCore(crypto),
   sends: (settings) => [
     ...(settings.shows.includes('chain')

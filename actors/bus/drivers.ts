@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { TOPICS } from '#proto/wire/topics.ts';
 import type { Bus } from '#runtime/bus/driver.ts';
 import { openEmbedded } from '#runtime/bus/embedded.ts';
-import { openKafka } from '#runtime/bus/kafka/driver.ts';
 import type { KafkaSettings, Sasl, Say, Tls } from '#runtime/bus/kafka/settings.ts';
 import type { BusConfig, EmbeddedConfig, KafkaConfig } from './config.ts';
 
@@ -91,6 +90,10 @@ const embedded = (config: EmbeddedConfig, { file, now, say }: Surroundings): Bus
     recovered: () => say('info', 'the bus writes again'),
   });
 
+/** Loaded by those whose bus it is. */
+const kafka = async (settings: KafkaSettings): Promise<Bus> =>
+  (await import('#runtime/bus/kafka/driver.ts')).openKafka(settings);
+
 /** Rejects with a sentence when waiting would not help. */
 export const openDriver = async (
   config: BusConfig,
@@ -98,5 +101,5 @@ export const openDriver = async (
   env: NodeJS.ProcessEnv,
 ): Promise<Bus> =>
   config.driver === 'kafka'
-    ? openKafka(kafkaSettings(config, surroundings, env))
+    ? kafka(kafkaSettings(config, surroundings, env))
     : embedded(config, surroundings);

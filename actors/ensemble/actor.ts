@@ -5,13 +5,11 @@ import { signer } from '#actors/signer/protocol.ts';
 import { telemetry } from '#actors/telemetry/protocol.ts';
 import { crypto } from '#native/crypto.ts';
 import { defineActor } from '#runtime/actor.ts';
-import { config } from './config.ts';
 import { ensembleCore } from './core.ts';
 import { ensemble } from './protocol.ts';
 
 export default defineActor({
   self: ensemble,
-  config,
   core: ensembleCore(crypto),
   sends: [telemetry, signer, rules, math, ml],
 });

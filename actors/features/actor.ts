@@ -4,13 +4,11 @@ import { ml } from '#actors/ml/protocol.ts';
 import { rules } from '#actors/rules/protocol.ts';
 import { telemetry } from '#actors/telemetry/protocol.ts';
 import { defineActor } from '#runtime/actor.ts';
-import { config } from './config.ts';
 import { core } from './core.ts';
 import { features } from './protocol.ts';
 
 export default defineActor({
   self: features,
-  config,
   core,
   sends: [ensemble, rules, math, ml, telemetry],
 });

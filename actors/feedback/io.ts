@@ -105,10 +105,10 @@ const lister = (store: Store) => {
   };
 };
 
-export const io: Io<FeedbackConfig, Self, Commands> = (config, port) => {
+export const io: Io<FeedbackConfig, Self, Commands> = async (config, port) => {
   const store = openStore(join(port.dataDir, 'feedback.sqlite'), { migrations: MIGRATIONS });
   const genesis = readGenesis(port.node.genesis);
-  const mirror = openMirror(store, config.redis, port);
+  const mirror = await openMirror(store, config.redis, port);
   const save = writer(store, mirror);
   const load = reader(store, config);
   const list = lister(store);

@@ -217,17 +217,17 @@ const flusherOf = (mirror: Mirror, url: string) => {
 };
 
 /** Without settings a mirror of nothing. */
-export const openMirror = (
+export const openMirror = async (
   store: Store,
   settings: RedisSettings | undefined,
   port: IoPort<Self>,
-): LifecycleMirror => {
+): Promise<LifecycleMirror> => {
   if (settings === undefined) {
     return { due: () => undefined, flush: () => undefined, close: () => Promise.resolve() };
   }
   const queries = queriesOf(store);
   port.gauge('redis_connected', 0);
-  const link = openRedis(settings, DEADLINE_MS, {
+  const link = await openRedis(settings, DEADLINE_MS, {
     onUp: () => {
       port.gauge('redis_connected', 1);
       flusher.anew();

@@ -3,14 +3,12 @@ import { replica } from '#actors/replica/protocol.ts';
 import { crypto } from '#native/crypto.ts';
 import { defineActor } from '#runtime/actor.ts';
 import { bus } from '#runtime/bus/protocol.ts';
-import { config } from './config.ts';
 import { ingestCore } from './core.ts';
 import { io } from './io.ts';
 import { ingest } from './protocol.ts';
 
 export default defineActor({
   self: ingest,
-  config,
   core: ingestCore(crypto),
   sends: [bus, executor, replica],
   io,

@@ -54,9 +54,9 @@ const claimable = (
 export const keyPath = (dataDir: string, key: string): string =>
   isAbsolute(key) ? key : join(dataDir, 'keys', key);
 
-export const io: Io<IngestConfig, Self, Commands> = (config, port) => {
+export const io: Io<IngestConfig, Self, Commands> = async (config, port) => {
   const key = readPrivateKey(keyPath(port.node.dataDir, config.key));
-  const shared = openSharedNonces(config, port);
+  const shared = await openSharedNonces(config, port);
   return {
     commands: {
       open: () => deliver(port, { kind: 'opened', publicKey: key.publicKey }),

@@ -96,7 +96,10 @@ const lateOf = (port: IoPort<Self>) => {
 };
 
 /** Without settings: nothing is shared. */
-export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): SharedNonces => {
+export const openSharedNonces = async (
+  config: IngestConfig,
+  port: IoPort<Self>,
+): Promise<SharedNonces> => {
   if (config.redis === undefined) return NOBODY;
   const { url } = config.redis;
   const prefix = `nonce:${config.name}:`;
@@ -114,7 +117,7 @@ export const openSharedNonces = (config: IngestConfig, port: IoPort<Self>): Shar
     said = '';
     port.log('info', 'nonces are shared through Redis', { told });
   };
-  const link = openRedis(config.redis, DEADLINE_MS, {
+  const link = await openRedis(config.redis, DEADLINE_MS, {
     onUp: () => {
       port.gauge('redis_connected', 1);
       catchUp().catch(failed);

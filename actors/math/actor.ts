@@ -1,7 +1,6 @@
 import { ensemble } from '#actors/ensemble/protocol.ts';
 import { defineActor } from '#runtime/actor.ts';
-import { config } from './config.ts';
 import { core } from './core.ts';
 import { math } from './protocol.ts';
 
-export default defineActor({ self: math, config, core, sends: [ensemble] });
+export default defineActor({ self: math, core, sends: [ensemble] });

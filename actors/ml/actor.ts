@@ -1,8 +1,7 @@
 import { ensemble } from '#actors/ensemble/protocol.ts';
 import { defineActor } from '#runtime/actor.ts';
-import { config } from './config.ts';
 import { core } from './core.ts';
 import { io } from './io.ts';
 import { ml } from './protocol.ts';
 
-export default defineActor({ self: ml, config, core, sends: [ensemble], io });
+export default defineActor({ self: ml, core, sends: [ensemble], io });

@@ -6,8 +6,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PGlite } from '@electric-sql/pglite';
-import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
 import pg from 'pg';
 import { connectionTo, faultCode } from '#native/postgres.ts';
 import { MIGRATIONS } from './migrations.ts';
@@ -142,6 +140,9 @@ export const transactions = (
 
 /** PGlite as a server on a Unix socket that only this user can open. */
 const startEmbedded = async (folder: string) => {
+  // One after the other, as all imports of a thread (runtime/residence.ts says why).
+  const { PGlite } = await import('@electric-sql/pglite');
+  const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
   const db = await PGlite.create(folder);
   const sockets = mkdtempSync(join(tmpdir(), 'cybermesh-sql-'));
   const path = join(sockets, '.s.PGSQL.5432');

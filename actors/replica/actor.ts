@@ -2,14 +2,12 @@ import { crypto } from '#native/crypto.ts';
 import { defineActor } from '#runtime/actor.ts';
 import { executor } from '../executor/protocol.ts';
 import { ingest } from '../ingest/protocol.ts';
-import { config } from './config.ts';
 import { createCore } from './core.ts';
 import { io } from './io.ts';
 import { replica } from './protocol.ts';
 
 export default defineActor({
   self: replica,
-  config,
   core: createCore(crypto),
   sends: [executor, ingest],
   io,

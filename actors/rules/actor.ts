@@ -1,8 +1,7 @@
 import { ensemble } from '#actors/ensemble/protocol.ts';
 import { defineActor } from '#runtime/actor.ts';
-import { config } from './config.ts';
 import { core } from './core.ts';
 import { io } from './io.ts';
 import { rules } from './protocol.ts';
 
-export default defineActor({ self: rules, config, core, io, sends: [ensemble] });
+export default defineActor({ self: rules, core, io, sends: [ensemble] });

@@ -4,13 +4,11 @@ import { openStore } from '#native/store.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
 import type { SourceConfig, TelemetryConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
-import { isPacked, type SourceFile } from './files.ts';
-import type { LabelTable } from './flows/reader.ts';
+import type { SourceFile } from './files.ts';
 import { type FileSource, usableFiles } from './inspect.ts';
-import { liveReading } from './live.ts';
+import { openerOf } from './opening.ts';
 import { afterFile, afterSegment, nextPosition, type Position, parsePosition } from './position.ts';
-import { fileReading, noReading, type Reading, type Step, syntheticReading } from './reading.ts';
-import { tableReading } from './table/reading.ts';
+import { noReading, type Reading, type Step } from './reading.ts';
 
 const MIGRATIONS = ['CREATE TABLE position (id INTEGER PRIMARY KEY CHECK (id = 1), value TEXT)'];
 
@@ -51,30 +49,17 @@ const filesOf = (source: FileSource, port: IoPort<Self>): readonly SourceFile[] 
   return usable.value.files;
 };
 
-export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
+export const io: Io<TelemetryConfig, Self, Commands> = async (config, port) => {
   const { source } = config;
+  const files = isOfFiles(source) ? filesOf(source, port) : [];
+  const open = await openerOf(config, files, port);
   const store = positionStore(port.dataDir);
   const run = { pid: process.pid, startMs: port.now() - process.uptime() * 1000 };
-  const labels: LabelTable = [];
-  const files = isOfFiles(source) ? filesOf(source, port) : [];
   let position: Position | undefined;
   let reading: Reading = noReading();
   /** The newest step of this reading: at the end of a segment it says how far that went. */
   let last: Step | undefined;
 
-  const open = (at: Position): Reading => {
-    if (source.kind === 'none' || at.complete) return noReading();
-    if (source.kind === 'synthetic') return syntheticReading(source, config, () => port.now());
-    if (source.kind === 'live') return liveReading(source, config, port);
-    if (source.kind === 'postgres') {
-      return tableReading(source, at.table ?? { rows: 0 }, config.batchMax, labels, port);
-    }
-    const file = files[at.done.length];
-    if (file === undefined) return noReading();
-    port.log('info', 'reading', { file: file.path, epoch: at.epoch });
-    const { batchMax } = config;
-    return fileReading(source.kind, file, isPacked(file), at.done.length, batchMax, labels, port);
-  };
   const deliver = (message: Self): void => {
     if (!port.deliver(message))
       throw new Error('the mailbox of telemetry is full of its own batches');
@@ -85,7 +70,7 @@ export const io: Io<TelemetryConfig, Self, Commands> = (config, port) => {
         reading.close();
         position = nextPosition(store.load(), nameOf(source), files, run);
         store.save(position);
-        reading = open(position);
+        reading = position.complete ? noReading() : open(position);
         last = undefined;
         const { epoch, complete } = position;
         const capture = captureOf(source, files[position.done.length] ?? files.at(-1));

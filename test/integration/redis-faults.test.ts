@@ -53,9 +53,10 @@ const lifecycle = async (redis: object) => {
   return { put, text, close: async () => await adapter.close?.() };
 };
 
-const nonces = (redis: object) => {
+const nonces = async (redis: object) => {
   const { port, text } = listening<IngestSelf>();
-  const opened = openSharedNonces(ingestConfig.parse({ name: 'v1', key: 'v1.pem', redis }), port);
+  const settings = ingestConfig.parse({ name: 'v1', key: 'v1.pem', redis });
+  const opened = await openSharedNonces(settings, port);
   const claim = (key: string) => {
     const place = { topic: 'ai.anomalies.v1', partition: 0, offset: 1 } as const;
     return opened.claim([{ key, contentHash: 'aa', place, ttlMs: 900_000 }]);
@@ -127,7 +128,7 @@ describe.skipIf(!hasRedis || !canMount)(
         const place = {
           url: server.url.replace('//', `//:${encodeURIComponent(server.password)}@`),
         };
-        const [life, shared] = [await lifecycle(place), nonces(place)];
+        const [life, shared] = [await lifecycle(place), await nonces(place)];
         life.put(`before-${at}`);
         await expect.poll(() => tried('EXISTS', `anomaly:before-${at}`), PATIENCE).toBe(1);
         await expect.poll(() => shared.text(), PATIENCE).toMatch(/nonces are shared/);

@@ -21,7 +21,7 @@ const processOf = async (name: string) => {
   const counters: { [name: string]: number } = {};
   const url = `redis://:${encodeURIComponent(server.password)}@127.0.0.1:${server.port}`;
   const settings = config.parse({ name, key: 'v1.pem', redis: { url } });
-  const nonces = openSharedNonces(settings, {
+  const nonces = await openSharedNonces(settings, {
     ...portOf<Self>(freshFolder(), testGenesis(), []),
     now: Date.now,
     log: (_level, text, fields) => void said.push(`${text} ${JSON.stringify(fields ?? {})}`),

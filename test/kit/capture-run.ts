@@ -4,6 +4,7 @@ import type { AnomalyPayload } from '#proto/anomaly-payload.ts';
 import type { Report } from '#runtime/report.ts';
 import { type Fates, fatesOf, payloadsOf } from './fates.ts';
 import { ownPorts } from './local-node.ts';
+import { giveDatabase } from './new-database.ts';
 import { cybermesh, temporaryFolder } from './processes.ts';
 import { VALIDATORS } from './validators.ts';
 
@@ -60,6 +61,7 @@ export const runSource = async (
   try {
     const { set } = await ownPorts();
     const dataDir = path.join(made.path, 'data');
+    await giveDatabase(dataDir);
     const sets = [...set, `node.dataDir=${dataDir}`, ...more].flatMap((one) => ['--set', one]);
     const startedMs = performance.now();
     const done = await cybermesh(

@@ -6,6 +6,7 @@ import type { RuntimeEvent } from '#runtime/events.ts';
 import type { System } from '#runtime/system.ts';
 import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { loadTopology, type Topology } from '#runtime/topology/load.ts';
+import { giveDatabase } from './new-database.ts';
 import { freePort } from './ports.ts';
 import { ROOT } from './processes.ts';
 import { freePlaces, VALIDATORS } from './validators.ts';
@@ -64,6 +65,7 @@ export const startLocal = async (
   extra: readonly Extra[] = [],
 ): Promise<LocalNode> => {
   const ports = await ownPorts();
+  await giveDatabase(dataDir);
   const topology = await loadTopology(path.join(ROOT, 'config/local.yaml'), {
     set: [...ports.set, `node.dataDir=${dataDir}`, ...set],
   });

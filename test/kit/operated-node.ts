@@ -1,6 +1,7 @@
 /** A node as an operator meets it: the local topology as a process, and the commands that speak to it. */
 import path from 'node:path';
 import { ownPorts, sourceSet } from './local-node.ts';
+import { giveDatabase } from './new-database.ts';
 import { cybermesh, launchCybermesh, type Running } from './processes.ts';
 import { until } from './system.ts';
 
@@ -26,6 +27,7 @@ export const operatedNode = async (
   extra: readonly string[] = [],
 ): Promise<OperatedNode> => {
   const { set, apiPort } = await ownPorts();
+  await giveDatabase(dataDir);
   const lines = [...set, `node.dataDir=${path.resolve(dataDir)}`, ...sourceSet('none'), ...extra];
   const sets = lines.map((one) => `--set=${one}`);
   const run = launchCybermesh(['start', TOPOLOGY, ...sets], { timeoutMs: 10 * PATIENCE_MS });

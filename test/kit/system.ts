@@ -75,7 +75,8 @@ const parsed = async <Spec extends ChildSpec>(spec: Spec): Promise<Spec> => {
     return { ...spec, children: await Promise.all(spec.children.map(parsed)) };
   }
   const module = (await import(spec.module)) as { readonly default: Actor };
-  return { ...spec, config: await module.default.config.parseAsync(spec.config) };
+  const { config } = module.default;
+  return config === undefined ? spec : { ...spec, config: await config.parseAsync(spec.config) };
 };
 
 /** Starts a system. Without a control socket unless `given` says otherwise. */

@@ -7,11 +7,14 @@ import path from 'node:path';
 const MODE = 0o755;
 const PREFIX = 'cm-';
 
+/** The folder has been made for this run of the tests, and is gone after it. */
+export const isOfTests = (folder: string): boolean => path.basename(folder).startsWith(PREFIX);
+
 /** What vitest calls before the first test, and whose result after the last. */
 export const setup = (): (() => void) => {
   const before = process.env.TMPDIR;
   // Each project of the configuration asks; the first one has made it for all.
-  if (before !== undefined && path.basename(before).startsWith(PREFIX)) return () => {};
+  if (before !== undefined && isOfTests(before)) return () => {};
   const folder = mkdtempSync(path.join(tmpdir(), PREFIX));
   chmodSync(folder, MODE);
   process.env.TMPDIR = folder;
