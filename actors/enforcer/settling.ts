@@ -3,7 +3,7 @@ import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
 import type { Surroundings } from './neighbourhood.ts';
-import { allDesired, desired, type Entry, forget, isLeaving, viewOf } from './registry.ts';
+import { allDesired, desired, type Entry, isLeaving, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
 import { forbidden, type Refusal } from './verdict.ts';
 
@@ -95,7 +95,8 @@ export const enforced = (
     compareIn(READ_BACK_MS, state, fx);
   }
   const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
-  fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
+  if (batch.remove.length > 0 || outcomes.some((one) => !one.ok)) state.cut = undefined;
+  fx.io('save', { entries, acks, forgotten: [], places: batch.places });
 };
 
 const retrySoon = (state: State, fx: Fx): void => compareIn(RETRY_MS, state, fx);
@@ -136,6 +137,7 @@ export const reconciled = (
     changed.push(entry);
   }
   if (changed.length > 0) {
+    state.cut = undefined;
     fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
   }
   const isOpen = leaving.length > 0 && !found.isEqual;
@@ -179,6 +181,7 @@ const sacredOf = ({ own, gateways, resolvers, admins }: Surroundings): string =>
 export const surveyed = (state: State, around: Surroundings, fx: Fx, atMs: number): void => {
   const isNews = sacredOf(around) !== sacredOf(state.around);
   state.around = around;
+  state.cut = undefined;
   if (isNews) giveWay(state, fx, atMs);
 };
 
