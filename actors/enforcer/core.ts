@@ -166,7 +166,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     }),
     heard: [],
     heardCount: 0,
-    busy: false,
+    inHand: [],
     cut: undefined,
     registry: newRegistry([]),
     outbox: newOutbox([]),

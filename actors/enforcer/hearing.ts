@@ -1,9 +1,12 @@
 /**
- * From the bus to a verdict. While one batch is with the backend, the next ones are fetched and the signatures of their
- * messages verified on the pool; they are judged in their order, one batch after the other, so that each is judged by
- * what came of those before. A single policy is verified and judged at once.
+ * From the bus to a verdict. While one batch is with the backend, the signatures of the next ones are verified on the pool,
+ * and one more is judged, in their order: unless it speaks of a policy of which it is not known yet what came of it. A
+ * single policy is verified and judged at once.
  */
-import { controlClaim } from '#proto/wire/control.ts';
+import type { SignatureClaim } from '#proto/crypto.ts';
+import { sizeProblem } from '#proto/wire/codec.ts';
+import { controlSigningBytes } from '#proto/wire/control-signature.ts';
+import { policyUpdateWire } from '#proto/wire/policy-update.ts';
 import type { Answered } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
@@ -16,8 +19,10 @@ import { activeCount, desired, type Entry, lastMinute, rulesInForce } from './re
 import type { Fx, Heard, Place, Self, State } from './state.ts';
 import { type Checked, judge, type Refusal, type Verdict } from './verdict.ts';
 
-/** Batches that were fetched and wait for the one before them. */
+/** Batches that were fetched and wait for those before them. */
 const HEARD_MAX = 2;
+/** Batches that were judged and are not durable: one with the backend, one behind it. */
+const IN_HAND_MAX = 2;
 const RETRY_MS = 500;
 
 export const pollUpdates = (state: State, fx: Fx): void => {
@@ -38,20 +43,35 @@ export const fetched = (
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
   if (records.length === 0) return pollUpdates(state, fx);
   const id = ++state.heardCount;
-  if (records.length < POOL_CLAIMS_MIN) {
-    const kept = state.busy || state.heard.length > 0 ? records.map(copied) : records;
-    state.heard.push({ id, records: kept, claims: [], holds: [], sinceMs: atMs });
-  } else {
-    const kept = records.map(copied);
-    const claims = kept.map(({ value }) => controlClaim('policy-update', value));
-    state.heard.push({ id, records: kept, claims, holds: undefined, sinceMs: atMs });
-    fx.io('verify', { id, claims: claims.filter((claim) => claim !== undefined) });
-  }
+  const beside = records.length >= POOL_CLAIMS_MIN;
+  const isNext = !beside && state.inHand.length + state.heard.length === 0;
+  // The bytes of a fetch are gone when its step ends.
+  const kept = isNext ? records : records.map(copied);
+  const found = kept.map(({ value }) => claimIn(value, beside));
+  const policies = new Set(found.flatMap(({ policy }) => (policy === '' ? [] : [policy])));
+  const claims = found.map(({ claim }) => claim);
+  const holds = beside ? undefined : [];
+  state.heard.push({ id, records: kept, policies, claims, holds, sinceMs: atMs });
+  if (beside) fx.io('verify', { id, claims: claims.filter((claim) => claim !== undefined) });
   proceed(state, fx, atMs);
 };
 
-/** The bytes of a fetch are gone when its step ends. */
 const copied = (record: BusRecord): BusRecord => ({ ...record, value: record.value.slice() });
+
+type Said = {
+  /** '' where not even that can be read. */
+  readonly policy: string;
+  readonly claim: SignatureClaim | undefined;
+};
+
+/** What a message says of itself, believed by nobody yet: its policy, and (`claims`) what its signature stands for. */
+const claimIn = (bytes: Uint8Array, claims: boolean): Said => {
+  if (sizeProblem(bytes) !== undefined) return { policy: '', claim: undefined };
+  const { policyId: policy, pubkey, signature } = policyUpdateWire.parse(bytes).message;
+  const signed = claims ? controlSigningBytes('policy-update', bytes) : undefined;
+  if (signed === undefined || !signed.ok) return { policy, claim: undefined };
+  return { policy, claim: { publicKey: pubkey, message: signed.value, signature } };
+};
 
 export const verified = (
   state: State,
@@ -65,18 +85,19 @@ export const verified = (
   proceed(state, fx, atMs);
 };
 
-/** What came of the batch in hand is durable. */
+/** What came of the oldest batch in hand is durable. */
 export const finished = (state: State, fx: Fx, atMs: number): void => {
-  state.busy = false;
+  state.inHand.shift();
   proceed(state, fx, atMs);
 };
 
 const proceed = (state: State, fx: Fx, atMs: number): void => {
-  const next = state.heard[0];
-  if (!state.busy && !state.draining && next?.holds !== undefined) {
-    state.heard.shift();
-    state.busy = true;
-    judgeAll(state, next, fx, atMs);
+  const { heard, inHand } = state;
+  while (!state.draining && inHand.length < IN_HAND_MAX && heard[0]?.holds !== undefined) {
+    const { policies } = heard[0];
+    if (inHand.some((before) => !before.isDisjointFrom(policies))) break;
+    inHand.push(policies);
+    judgeAll(state, heard.shift()!, fx, atMs);
   }
   pollUpdates(state, fx);
 };

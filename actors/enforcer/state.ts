@@ -21,7 +21,9 @@ export type Place = { readonly partition: number; readonly offset: number };
 export type Heard = {
   readonly id: number;
   readonly records: readonly BusRecord[];
-  /** What the signature of each record claims; undefined where it cannot be read. Empty: judged without. */
+  /** Of which policies it claims to speak. */
+  readonly policies: ReadonlySet<string>;
+  /** What the signature of each record claims; undefined where the judge is to see for itself. */
   readonly claims: readonly (SignatureClaim | undefined)[];
   /** Which of the claims that there are hold; undefined while they are being verified. */
   holds: readonly boolean[] | undefined;
@@ -129,8 +131,8 @@ export type State = {
   /** Fetched and not judged, oldest first. */
   readonly heard: Heard[];
   heardCount: number;
-  /** What was judged last is not durable yet. */
-  busy: boolean;
+  /** The policies of each batch that was judged and is not durable yet, oldest first. */
+  readonly inHand: ReadonlySet<string>[];
   /** Peers that policies in force cut off; undefined when that must be counted anew. */
   cut: CutOff | undefined;
   registry: Registry;
