@@ -3,11 +3,12 @@
  * has running dies with it, so nothing is written for somebody who is not there any more.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { byLibrary } from './nft-library.ts';
 import type { Ran, RunOrder } from './spawner.ts';
 
 const running = new Set<ChildProcess>();
 
-const carryOut = ({ words, input, path, timeoutMs, outputBytesMax }: RunOrder): Promise<Ran> =>
+const started = ({ words, input, path, timeoutMs, outputBytesMax }: RunOrder): Promise<Ran> =>
   new Promise((resolve) => {
     const [name = '', ...args] = words;
     const env = { ...process.env, PATH: path };
@@ -53,7 +54,8 @@ process.on('disconnect', () => {
   process.exit(0);
 });
 process.on('message', (order: RunOrder) => {
-  void carryOut(order).then((ran) => {
+  const done = order.mayCall ? byLibrary(order, order.path) : undefined;
+  void (done === undefined ? started(order) : Promise.resolve(done)).then((ran) => {
     if (process.connected) process.send!({ id: order.id, ran });
   });
 });

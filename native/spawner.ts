@@ -1,5 +1,5 @@
 /**
- * Programs, started by a small process of ours. To start one itself, a process of some hundred MiB copies the table of
+ * Programs, started by a small process of ours, or what they would do, done by it (nft-library.ts). To start one itself, a process of some hundred MiB copies the table of
  * its pages: 20 to 60 ms in which the calling thread stands and every other thread of it stumbles
  * (bench/RESULTS.md, "Enforcement"). The small one needs 2 ms. It is started at the first call of a thread, kept for
  * the next ones, started anew when it has died, and never holds up the end of the process.
@@ -25,7 +25,12 @@ export type Run = {
 };
 
 /** What the small process hears. */
-export type RunOrder = Run & { readonly id: number; readonly path: string };
+export type RunOrder = Run & {
+  readonly id: number;
+  readonly path: string;
+  /** Instead of a program it may call the library that the program calls. */
+  readonly mayCall: boolean;
+};
 
 /** `text`: the program's standard error, or why there is none. */
 export type Ran =
@@ -43,6 +48,8 @@ type Hand = { readonly child: ChildProcess; readonly open: Map<number, Waiting> 
 
 let hand: Hand | undefined;
 let orders = 0;
+/** Until the small process has ended with something in hand: it may have been a library that took it down. */
+let mayCall = true;
 
 /** Only while somebody waits does the small process keep this one alive. */
 const hold = ({ child, open }: Hand): void => {
@@ -83,9 +90,10 @@ const begin = (): Hand => {
     answer(begun, id, ran);
   });
   child.on('error', (fault) => lose(begun, `no process can be started: ${fault.message}`));
-  child.on('exit', (code, signal) =>
-    lose(begun, `the process that starts programs ended with ${signal ?? code}`),
-  );
+  child.on('exit', (code, signal) => {
+    if (begun.open.size > 0) mayCall = false;
+    lose(begun, `the process that starts programs ended with ${signal ?? code}`);
+  });
   return begun;
 };
 
@@ -97,13 +105,14 @@ export const runProgram = (run: Run): Promise<Ran> =>
     if (now.open.size >= OPEN_MAX) throw new Error(`more than ${OPEN_MAX} programs at once`);
     const id = ++orders;
     const timer = setTimeout(() => {
-      // The next call starts another one.
+      // It is the small process that hangs, in a library: the next call starts another one, which calls none.
+      mayCall = false;
       now.child.kill('SIGKILL');
       answer(now, id, { how: 'late', text: '' });
     }, run.timeoutMs + ANSWER_MARGIN_MS);
     now.open.set(id, { resolve, timer });
     hold(now);
-    const order: RunOrder = { ...run, id, path: process.env.PATH ?? '' };
+    const order: RunOrder = { ...run, id, path: process.env.PATH ?? '', mayCall };
     now.child.send(order, (fault) => {
       if (fault !== null) lose(now, `the process that starts programs is gone: ${fault.message}`);
     });

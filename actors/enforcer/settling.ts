@@ -10,6 +10,8 @@ import { forbidden, type Refusal } from './verdict.ts';
 const MS_PER_S = 1000;
 /** What the backend refused or lost is tried again so soon. */
 const RETRY_MS = 5000;
+/** Lines of the live view that one batch may fill; it shows the newest hundred. */
+const NOTICES_MAX = 16;
 /** After writes, many of them together, every element is read back. */
 const READ_BACK_MS = 1000;
 
@@ -22,7 +24,14 @@ const announce = (entry: Entry, atMs: number, fx: Fx): void => {
 };
 
 /** The new status of an entry and what is said of it. */
-const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: number): Ack => {
+const settle = (
+  state: State,
+  entry: Entry,
+  outcome: Applied,
+  fx: Fx,
+  atMs: number,
+  isShown = true,
+): Ack => {
   const signer = state.signer!;
   entry.reason = outcome.reason;
   if (outcome.ok) {
@@ -30,7 +39,7 @@ const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: numb
     entry.appliedAtMs = atMs;
     fx.emit('stage_applied', 1);
     fx.emit('commit_to_apply_seconds', Math.max(0, atMs - entry.committedMs) / MS_PER_S);
-    announce(entry, atMs, fx);
+    if (isShown) announce(entry, atMs, fx);
     return ackApplied(entry, signer, atMs);
   }
   entry.status = 'failed';
@@ -76,7 +85,11 @@ export const enforced = (
     fx.emit('heard_to_applied_seconds', (atMs - batch.sinceMs) / MS_PER_S);
   }
   for (const [k, entry] of batch.apply.entries()) {
-    acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
+    acks.push(settle(state, entry, outcomes[k]!, fx, atMs, k < NOTICES_MAX));
+  }
+  const unsaid = outcomes.slice(NOTICES_MAX, batch.apply.length).filter(({ ok }) => ok).length;
+  if (unsaid > 0) {
+    fx.signal({ kind: 'notice', topic: 'policy', text: `and ${unsaid} more policies` });
   }
   for (const [k, entry] of batch.remove.entries()) {
     const outcome = outcomes[batch.apply.length + k]!;
