@@ -59,6 +59,7 @@ const opened = (
   state.trusted = { crypto, proven, roles: roleBook(genesis), limits, peersShareMax };
   giveWay(state, fx, atMs);
   // What was in force before a restart is in force again before the first new policy is read.
+  state.comparedAtMs = atMs;
   fx.io('restore', allDesired(state.registry, atMs));
   sendAcks(state, fx);
   fx.after(config.tickMs, { kind: 'tick' }, 'tick');
@@ -102,6 +103,7 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
 
 const compare = (state: State, fx: Fx, atMs: number): void => {
   state.readBackDue = false;
+  state.comparedAtMs = atMs;
   fx.io('reconcile', allDesired(state.registry, atMs));
   fx.after(state.config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
 };
@@ -178,6 +180,8 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     brake: undefined,
     approved: new Map(),
     fault: undefined,
+    comparedAtMs: 0,
+    comparingMs: 0,
     readBackDue: false,
     repaired: false,
     draining: false,

@@ -14,6 +14,8 @@ const RETRY_MS = 5000;
 const NOTICES_MAX = 16;
 /** After writes, many of them together, every element is read back. */
 const READ_BACK_MS = 1000;
+/** Where reading takes long: so many times longer passes between two, at most `reconcileMs`. */
+const READ_BACK_PAUSE = 10;
 
 const announce = (entry: Entry, atMs: number, fx: Fx): void => {
   const targets = viewOf(entry).targets.join(', ');
@@ -105,7 +107,7 @@ export const enforced = (
   if (outcomes.some((one) => !one.ok)) retrySoon(state, fx);
   else if (outcomes.length + batch.remove.length > 0 && !state.readBackDue) {
     state.readBackDue = true;
-    compareIn(READ_BACK_MS, state, fx);
+    compareIn(Math.max(READ_BACK_MS, READ_BACK_PAUSE * state.comparingMs), state, fx);
   }
   const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
   if (batch.remove.length > 0 || outcomes.some((one) => !one.ok)) state.cut = undefined;
@@ -125,6 +127,7 @@ export const reconciled = (
   atMs: number,
 ): void => {
   const { found } = message;
+  state.comparingMs = atMs - state.comparedAtMs;
   // What failed before was not in force, so it was not lost.
   const drifted = found.missing.filter(({ status }) => status !== 'failed').length;
   const changed: Entry[] = [];

@@ -148,6 +148,9 @@ export type State = {
   approved: ReadonlyMap<string, string>;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
+  /** When the last comparison was asked for, Unix ms, and how long it took with what stood before it. */
+  comparedAtMs: number;
+  comparingMs: number;
   /** A comparison is due because something was written. */
   readBackDue: boolean;
   /** The last comparison repaired something; another one soon says whether it holds, once in a row. */
