@@ -54,7 +54,8 @@ const main = async (): Promise<void> => {
   if (values.o === 'json') console.log(JSON.stringify({ at: provenance(), loads }));
   else {
     const counts = ['anomalies', 'policies', 'acked', 'height', 'view changes'];
-    const spans = ['proposal to commit', 'flow to commit', 'commit to apply', 'commit to feedback'];
+    const spans = ['proposal to commit', 'flow to commit', 'commit to apply', 'heard to applied'];
+    spans.push('commit to feedback');
     const head = ['load', ...counts, ...spans.map((span) => `${span}, ms (p50 / p99)`), 'faults'];
     console.log(`${provenance()}\n\n${markdown(head, loads.map(cells))}`);
   }

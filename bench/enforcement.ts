@@ -14,12 +14,12 @@ import { nftablesBackend } from '#actors/enforcer/backends/nftables.ts';
 import type { FirewallOptions } from '#actors/enforcer/backends/set-backend.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import type { PolicyRule } from '#proto/policy.ts';
+import { oneByOne } from './kit/one-by-one.ts';
 import { provenance } from './kit/provenance.ts';
 
 /** What one fetch of the bus brings. */
 const BATCH = 256;
 const SINGLES = 100;
-const ONE_BY_ONE = 100;
 const TTL_MS = 3_600_000;
 const count = Number(process.argv[2] ?? 10_000);
 const netns = `cmbench${process.pid}`;
@@ -126,31 +126,14 @@ const measure = async (make: (one: FirewallOptions) => Backend, mix: Mix): Promi
   await backend.clear();
 };
 
-const inside = (...words: readonly string[]): void => {
-  execFileSync('ip', ['netns', 'exec', netns, ...words], { stdio: 'pipe' });
-};
-
-const oneByOne = async (
-  name: string,
-  rule: (address: string) => readonly string[],
-): Promise<void> => {
-  const ms = await timed(() => {
-    for (let k = 0; k < ONE_BY_ONE; k++) inside(...rule(host(k)));
-  });
-  console.log(`one ${name} process a rule: ${perSecond(ONE_BY_ONE, ms)}`);
-};
-
 console.log(`${provenance()}, load ${loadavg()[0]!.toFixed(0)}`);
 execFileSync('ip', ['netns', 'add', netns]);
 try {
   for (const mix of MIXES) await measure(nftablesBackend, mix);
   await measure(iptablesBackend, MIXES[0]!);
-  inside(
-    'nft',
-    'add table inet one; add chain inet one input { type filter hook input priority 0; }',
-  );
-  await oneByOne('nft', (address) => ['nft', `add rule inet one input ip saddr ${address} drop`]);
-  await oneByOne('iptables', (address) => ['iptables', '-A', 'INPUT', '-s', address, '-j', 'DROP']);
+  for (const [name, rate] of oneByOne(netns)) {
+    console.log(`one ${name} process a rule: ${Math.round(rate)}/s`);
+  }
 } finally {
   execFileSync('ip', ['netns', 'del', netns]);
 }

@@ -1,75 +1,128 @@
 /**
- * Claim: policies a second through the whole agent: proof verified, in the kernel and read back, on the disk,
- * acknowledged and signed; and how long one alone takes for that.
+ * Claim: elements and policies a second through the whole agent, and how long one policy takes: signature and proof
+ * verified against the genesis, guardrails, in the kernel and read back, on the disk, acknowledged. The agent runs as in
+ * a node, on a thread of its own; only the bus is one that has the policies in memory. Counted is from the moment at
+ * which the bus puts a message with its proof into the agent's mailbox until it is handed the signed acknowledgement,
+ * which the agent writes after the kernel has confirmed. Beside it one `nft` and one `iptables` process a rule.
  *
  *   node bench/enforcer.ts [policies]
  *
- * As root; the firewall is that of a network namespace which is made and removed here.
+ * As root; everything happens in network namespaces that are made and removed here.
  */
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
-import { writeKeyPair } from '#native/crypto.ts';
-import { committedBlock, updateOf } from '#test/actors/enforcer/policies.ts';
-import { agentIn } from '#test/integration/firewall/agent.ts';
-import { testGenesis } from '#test/kit/chain-genesis.ts';
+import { setTimeout as pause } from 'node:timers/promises';
+import { crypto, writeKeyPair } from '#native/crypto.ts';
+import { hex } from '#proto/bytes.ts';
+import { configHash, encodeGenesis } from '#proto/genesis.ts';
+import { encodeRecords } from '#runtime/bus/record.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
+import { actor, testSystem } from '#test/kit/system.ts';
+import { ACKED, counterBytes, FREE, NOT_APPLIED, openCounter } from './fixtures/policy-bus.ts';
+import { markdown } from './kit/markdown.ts';
+import { oneByOne } from './kit/one-by-one.ts';
+import { benchGenesis, MIXES, type Mix, provenPolicies } from './kit/proven-policies.ts';
 import { provenance } from './kit/provenance.ts';
 
-/** What one fetch of the bus brings. */
-const BATCH = 256;
-const BLOCK = 500;
 const SINGLES = 100;
+/** Between two that come alone. */
+const PAUSE_MS = 30;
 const count = Number(process.argv[2] ?? 5000);
-const netns = `cmbench${process.pid}`;
-const genesis = testGenesis({ policiesPerMinuteMax: 100_000, activePoliciesMax: 100_000 }, []);
-const folder = temporaryFolder();
-const keyFile = path.join(folder.path, 'agent.pem');
-writeKeyPair(keyFile);
+/** The chain of the benchmark has a header each second. */
+const BEHIND_MS = 60_000;
 
-const blocks = Array.from({ length: Math.ceil(count / BLOCK) }, (_, k) =>
-  committedBlock(genesis, BLOCK, `10.${k}`),
-);
-const policies = blocks.flat();
-const offsetMs = policies[0]!.state.committedMs - Date.now();
-const now = (): number => Date.now() + offsetMs;
-const updates = policies.map((policy) => updateOf(policy));
-const singles = committedBlock(genesis, SINGLES, '10.250').map((policy) => updateOf(policy));
-
-console.log(`${provenance()}, load ${loadavg()[0]!.toFixed(0)}`);
-execFileSync('ip', ['netns', 'add', netns]);
-try {
-  const settings = { perMinuteMax: 100_000, activeMax: 100_000 };
-  const begin = () => agentIn({ dataDir: folder.path, genesis, keyFile, netns, now, settings });
-  const agent = await begin();
-  const beganMs = performance.now();
-  for (let k = 0; k < updates.length; k += BATCH)
-    await agent.receive(...updates.slice(k, k + BATCH));
-  const ms = performance.now() - beganMs;
-  const acks = agent.acks();
-  if (acks.some((one) => one !== 'applied')) throw new Error(acks.find((one) => one !== 'applied'));
-  console.log(
-    `${acks.length} policies proven, in force, stored and acknowledged in ${ms.toFixed(0)} ms`,
-  );
-  console.log(`  ${Math.round((acks.length / ms) * 1000)}/s`);
-  const oneMs: number[] = [];
-  for (const update of singles) {
-    const thenMs = performance.now();
-    await agent.receive(update);
-    oneMs.push(performance.now() - thenMs);
+const withNamespace = async <T>(work: (netns: string) => Promise<T> | T): Promise<T> => {
+  const netns = `cmbench${process.pid}`;
+  execFileSync('ip', ['netns', 'add', netns]);
+  try {
+    return await work(netns);
+  } finally {
+    execFileSync('ip', ['netns', 'del', netns]);
   }
-  if (agent.acks().some((one) => one !== 'applied')) throw new Error('one is not applied');
-  oneMs.sort((a, b) => a - b);
-  console.log(
-    `  one more, from its message to its acknowledgement, p50 / p99: ${oneMs[SINGLES / 2]!.toFixed(1)} / ${oneMs.at(-2)!.toFixed(1)} ms`,
-  );
-  await agent.close();
-  execFileSync('ip', ['netns', 'exec', netns, 'nft', 'flush', 'ruleset']);
-  const againMs = performance.now();
-  const again = await begin();
-  console.log(`  started again, all in force: ${(performance.now() - againMs).toFixed(0)} ms`);
-  await again.close();
-} finally {
-  execFileSync('ip', ['netns', 'del', netns]);
-  folder.remove();
+};
+
+/** What the kernel holds, by its own word. */
+const elementsIn = (netns: string): number => {
+  const words = ['netns', 'exec', netns, 'nft', '-j', 'list', 'table', 'inet', 'cybermesh'];
+  const maxBuffer = 1 << 28;
+  const { nftables } = JSON.parse(execFileSync('ip', words, { encoding: 'utf8', maxBuffer })) as {
+    readonly nftables: readonly { readonly set?: { readonly elem?: readonly unknown[] } }[];
+  };
+  return nftables.reduce((sum, { set }) => sum + (set?.elem?.length ?? 0), 0);
+};
+
+const agentOn = (folder: string, netns: string, mix: Mix) => {
+  const genesis = benchGenesis(Date.now() - BEHIND_MS);
+  const genesisFile = path.join(folder, 'genesis.json');
+  writeFileSync(genesisFile, encodeGenesis(genesis));
+  const records = provenPolicies(genesis, mix, count + SINGLES);
+  const file = path.join(folder, 'policies');
+  writeFileSync(file, encodeRecords(records));
+  const key = path.join(folder, 'agent.pem');
+  writeKeyPair(key);
+  const memory = new SharedArrayBuffer(counterBytes(records.length));
+  const counter = openCounter(memory);
+  const node = {
+    ...{ name: 'bench', dataDir: path.join(folder, 'data') },
+    genesis: { file: genesisFile, sha256: hex(configHash(genesis, crypto)) },
+    database: { url: 'embedded' },
+  };
+  const config = { backend: 'nftables', netns, key, perMinuteMax: 1e6, activeMax: 1e6 };
+  const bus = actor('bus', new URL('./fixtures/policy-bus.ts', import.meta.url), {
+    config: { memory, file },
+  });
+  const agent = actor('enforcer', new URL('../actors/enforcer/actor.ts', import.meta.url), {
+    ...{ config, shutdownMs: 10_000 },
+  });
+  return { counter, node, children: [bus, agent] };
+};
+
+const quantile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
+
+const measure = async (mix: Mix): Promise<readonly (string | number)[]> => {
+  const folder = temporaryFolder();
+  try {
+    return await withNamespace(async (netns) => {
+      const { counter, node, children } = agentOn(folder.path, netns, mix);
+      const { words, heardMs, ackedMs } = counter;
+      const system = await testSystem(children, { node, dataDir: node.dataDir });
+      const release = async (upTo: number): Promise<void> => {
+        Atomics.store(words, FREE, upTo);
+        await system.until(() => Atomics.load(words, ACKED) >= upTo, 120_000);
+        if (Atomics.load(words, NOT_APPLIED) > 0) throw new Error('one is not applied');
+      };
+      try {
+        await release(count);
+        const ms = Math.max(...ackedMs.subarray(0, count)) - heardMs[0]!;
+        const elements = elementsIn(netns);
+        if (elements !== count * mix.elements) throw new Error(`${elements} are in the kernel`);
+        for (let k = 0; k < SINGLES; k++) {
+          await pause(PAUSE_MS);
+          await release(count + k + 1);
+        }
+        const oneMs = Array.from({ length: SINGLES }, (_, k) => count + k)
+          .map((at) => ackedMs[at]! - heardMs[at]!)
+          .sort((a, b) => a - b);
+        const cells = [(elements / ms) * 1000, (count / ms) * 1000].map(Math.round);
+        const times = [0.5, 0.99].map((share) => quantile(oneMs, share).toFixed(1));
+        return [mix.name, count, ...cells, times.join(' / ')];
+      } finally {
+        await system.end();
+      }
+    });
+  } finally {
+    folder.remove();
+  }
+};
+
+console.log(`${provenance()}, load ${loadavg()[0]!.toFixed(0)}\n`);
+const rows: (readonly (string | number)[])[] = [];
+for (const mix of MIXES) rows.push(await measure(mix));
+for (const [name, rate] of await withNamespace(oneByOne)) {
+  rows.push([`baseline: one ${name} process a rule`, 100, Math.round(rate), Math.round(rate), '-']);
 }
+const head = ['', 'policies', 'elements/s', 'policies/s', 'one alone, ms (p50 / p99)'];
+console.log(markdown(head, rows));

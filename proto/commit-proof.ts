@@ -6,9 +6,15 @@
  * It says that the value stood in the state at the anchor's height. Whether it is too old to obey (anchor height,
  * expiry) is for the reader to remember and judge.
  */
-import { equal, utf8 } from './bytes.ts';
+import { concat, equal, utf8 } from './bytes.ts';
 import { type CborValue, encodeCanonical } from './cbor.ts';
-import { type AnchorProof, anchorShape, anchorToCbor, commits } from './consensus/anchor.ts';
+import {
+  type AnchorProof,
+  anchorShape,
+  anchorToCbor,
+  commits,
+  encodeAnchor,
+} from './consensus/anchor.ts';
 import { type Trust, verifyQc } from './consensus/certificate.ts';
 import { blockHash } from './consensus/header.ts';
 import {
@@ -79,14 +85,47 @@ export const decodeCommitProof = (
 ): Result<CommitProof, 'too-large' | 'malformed'> =>
   decodeShape(bytes, { bytesMax: COMMIT_PROOF_BYTES_MAX }, commitProofShape);
 
+/** [key, value or null, Merkle proof]: what stands behind the anchor. */
+const standingShape: Parse<Omit<CommitProof, 'anchor'>> = mapped(
+  tuple<[string, Uint8Array | null, MerkleProof]>(
+    text(512),
+    nullable(octets(0, VALUE_BYTES_MAX)),
+    merkleShape,
+  ),
+  ([key, value, merkle]) => ({ key, value, merkle }),
+);
+
+const ARRAY_OF_FOUR = 0x84;
+const ARRAY_OF_THREE = 0x83;
+
+/** The bytes with which every proof under this anchor begins. */
+export const anchorHead = (anchor: AnchorProof): Uint8Array =>
+  concat(Uint8Array.of(ARRAY_OF_FOUR), encodeAnchor(anchor));
+
+/** Of bytes that begin with the `head` of this anchor, the same as `decodeCommitProof`. */
+export const decodeBehind = (
+  bytes: Uint8Array,
+  head: Uint8Array,
+  anchor: AnchorProof,
+): Result<CommitProof, 'too-large' | 'malformed'> => {
+  if (bytes.length > COMMIT_PROOF_BYTES_MAX) return err('too-large');
+  const rest = concat(Uint8Array.of(ARRAY_OF_THREE), bytes.subarray(head.length));
+  const decoded = decodeShape(rest, { bytesMax: COMMIT_PROOF_BYTES_MAX }, standingShape);
+  return decoded.ok ? ok({ anchor, ...decoded.value }) : decoded;
+};
+
 /** What the checks look at. Without a claim the checks about policies hold. */
 export type ProofSubject = {
   readonly proof: CommitProof;
   readonly trust: Trust;
   readonly claim?: PolicyClaim;
+  /** null where there is no claim about a policy or no value: other checks speak of that. */
+  readonly policy: () => PolicyState | null;
 };
 
 export type ProofCheck = {
+  /** Of the two blocks, whatever is proven under them; or of what is proven. */
+  readonly of: 'anchor' | 'value';
   readonly name:
     | 'chain'
     | 'anchor-certificate'
@@ -105,9 +144,21 @@ export type ProofCheck = {
 
 export type ProofFault = 'malformed' | 'too-large' | ProofCheck['name'];
 
-/** null where there is no claim about a policy or no value: other checks speak of that. */
-const policyOf = ({ proof, claim }: ProofSubject): PolicyState | null =>
+const policyOf = (proof: CommitProof, claim?: PolicyClaim): PolicyState | null =>
   proof.value === null || claim === undefined ? null : decodeState(policyKey(''), proof.value);
+
+/** The value is read once, and only when a check asks for it: then the Merkle proof has vouched for it. */
+const subjectOf = (proof: CommitProof, trust: Trust, claim?: PolicyClaim): ProofSubject => {
+  let policy: PolicyState | null | undefined;
+  return {
+    ...{ proof, trust },
+    ...(claim !== undefined && { claim }),
+    policy: () => {
+      if (policy === undefined) policy = policyOf(proof, claim);
+      return policy;
+    },
+  };
+};
 
 const sameRule = (policy: PolicyState, claim: PolicyClaim | undefined): boolean =>
   claim === undefined || equal(utf8(policy.rule), claim.ruleData);
@@ -121,6 +172,7 @@ const sameStatus = (policy: PolicyState, claim: PolicyClaim | undefined): boolea
 /** In this order; the first that fails is the answer. Each is needed: test/mutants/proof.test.ts. */
 export const PROOF_CHECKS: readonly ProofCheck[] = [
   {
+    of: 'anchor',
     name: 'chain',
     holds: ({ proof: { anchor }, trust: { committee } }) =>
       [anchor.anchor, anchor.next].every(
@@ -128,18 +180,21 @@ export const PROOF_CHECKS: readonly ProofCheck[] = [
       ),
   },
   {
+    of: 'anchor',
     name: 'anchor-certificate',
     holds: ({ proof: { anchor }, trust }) =>
       anchor.anchorQc.blockHash === blockHash(anchor.anchor, trust.crypto) &&
       anchor.anchorQc.view === anchor.anchor.view,
   },
   {
+    of: 'anchor',
     name: 'next-certificate',
     holds: ({ proof: { anchor }, trust }) =>
       anchor.nextQc.blockHash === blockHash(anchor.next, trust.crypto) &&
       anchor.nextQc.view === anchor.next.view,
   },
   {
+    of: 'anchor',
     name: 'link',
     holds: ({ proof: { anchor }, trust }) =>
       anchor.next.parentHash === blockHash(anchor.anchor, trust.crypto) &&
@@ -147,18 +202,22 @@ export const PROOF_CHECKS: readonly ProofCheck[] = [
       anchor.next.height === anchor.anchor.height + 1,
   },
   {
+    of: 'anchor',
     name: 'consecutive-views',
     holds: ({ proof: { anchor } }) => commits(anchor.anchor.view, anchor.next.view),
   },
   {
+    of: 'anchor',
     name: 'anchor-quorum',
     holds: ({ proof, trust }) => verifyQc(proof.anchor.anchorQc, trust).ok,
   },
   {
+    of: 'anchor',
     name: 'next-quorum',
     holds: ({ proof, trust }) => verifyQc(proof.anchor.nextQc, trust).ok,
   },
   {
+    of: 'value',
     name: 'merkle',
     holds: ({ proof, trust: { crypto } }) =>
       verifyProof(
@@ -170,24 +229,28 @@ export const PROOF_CHECKS: readonly ProofCheck[] = [
       ),
   },
   {
+    of: 'value',
     name: 'policy-key',
     holds: ({ proof, claim }) => claim === undefined || proof.key === policyKey(claim.policyId),
   },
   {
+    of: 'value',
     name: 'policy-exists',
     holds: ({ proof, claim }) => claim === undefined || proof.value !== null,
   },
   {
+    of: 'value',
     name: 'policy-rule',
     holds: (subject) => {
-      const policy = policyOf(subject);
+      const policy = subject.policy();
       return policy === null || sameRule(policy, subject.claim);
     },
   },
   {
+    of: 'value',
     name: 'policy-status',
     holds: (subject) => {
-      const policy = policyOf(subject);
+      const policy = subject.policy();
       return policy === null || sameStatus(policy, subject.claim);
     },
   },
@@ -199,6 +262,21 @@ export type Proven = {
   /** Height of the anchor: of two proofs of one policy the higher one is the newer. */
   readonly height: number;
   readonly timeMs: number;
+  /** What was claimed, as the state has it; null without a claim. */
+  readonly policy: PolicyState | null;
+};
+
+/** The first check that fails, in order, is the answer. */
+export const checkProof = (
+  proof: CommitProof,
+  checks: readonly ProofCheck[],
+  trust: Trust,
+  claim?: PolicyClaim,
+): Result<Proven, ProofFault> => {
+  const subject = subjectOf(proof, trust, claim);
+  for (const check of checks) if (!check.holds(subject)) return err(check.name);
+  const { height, timeMs } = proof.anchor.anchor;
+  return ok({ proof, height, timeMs, policy: subject.policy() });
 };
 
 /** A mutant is a verifier with a check left out. Never throws on received bytes. */
@@ -206,18 +284,14 @@ export const commitProofVerifier =
   (checks: readonly ProofCheck[] = PROOF_CHECKS) =>
   (bytes: Uint8Array, trust: Trust, claim?: PolicyClaim): Result<Proven, ProofFault> => {
     const decoded = decodeCommitProof(bytes);
-    if (!decoded.ok) return decoded;
-    const proof = decoded.value;
-    const subject: ProofSubject = claim === undefined ? { proof, trust } : { proof, trust, claim };
-    for (const check of checks) if (!check.holds(subject)) return err(check.name);
-    const { height, timeMs } = proof.anchor.anchor;
-    return ok({ proof, height, timeMs });
+    return decoded.ok ? checkProof(decoded.value, checks, trust, claim) : decoded;
   };
 
 export const verifyCommitProof = commitProofVerifier();
 
 /** The policy that a proof with a claim has proven. */
-export const provenPolicy = ({ proof }: Proven): PolicyState => {
+export const provenPolicy = ({ proof, policy }: Proven): PolicyState => {
+  if (policy !== null) return policy;
   if (proof.value === null) throw new Error('a proof of absence holds no policy');
   return decodeState(policyKey(''), proof.value);
 };

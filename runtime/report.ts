@@ -27,6 +27,8 @@ export type Report = {
   readonly latencyMs: {
     readonly flowToCommit: Quantiles | null;
     readonly commitToApply: Quantiles | null;
+    /** A policy and its proof in the agent's mailbox until what enforces has confirmed it. */
+    readonly heardToApplied: Quantiles | null;
     readonly commitToFeedback: Quantiles | null;
   };
   readonly actors: readonly {
@@ -51,6 +53,7 @@ export const reportOf = (snapshot: Snapshot): Report => ({
   latencyMs: {
     flowToCommit: quantilesMs(snapshot, 'feedback', 'flow_to_commit_seconds'),
     commitToApply: quantilesMs(snapshot, 'enforcer', 'commit_to_apply_seconds'),
+    heardToApplied: quantilesMs(snapshot, 'enforcer', 'heard_to_applied_seconds'),
     commitToFeedback: quantilesMs(snapshot, 'feedback', 'commit_to_feedback_seconds'),
   },
   actors: actorNodes(snapshot.tree).map((node) => ({
@@ -113,6 +116,7 @@ export const reportTable = (report: Report): string => {
     'Latency',
     `  flow to commit: ${quantiles(latencyMs.flowToCommit)}`,
     `  commit to apply: ${quantiles(latencyMs.commitToApply)}`,
+    `  policy heard to applied: ${quantiles(latencyMs.heardToApplied)}`,
     `  commit to feedback: ${quantiles(latencyMs.commitToFeedback)}`,
     '',
     'Actors',

@@ -31,6 +31,8 @@ type Said = {
 const MS_PER_S = 1000;
 const TEXT_MAX = 256;
 const HASH_BYTES = 32;
+/** Places of acks that are gone, before they are given up. */
+const KEPT_MAX = 1024;
 
 const ackOf = (said: Said, signer: Signer, atMs: number): Ack => {
   const { pair, instance, crypto } = signer;
@@ -112,29 +114,71 @@ export const ackFailed = (
   );
 
 /** Acks wait here in order; one policy has one on its way at a time. */
-export type Outbox = { readonly waiting: Ack[]; readonly sent: Map<string, Ack> };
+export type Outbox = {
+  /** Those before `next` are gone. */
+  waiting: Ack[];
+  next: number;
+  readonly sent: Map<string, Ack>;
+  /** Policies of which one is on its way. */
+  readonly busy: Set<string>;
+};
 
 export const newOutbox = (acks: readonly Ack[]): Outbox => ({
   waiting: [...acks],
+  next: 0,
   sent: new Map(),
+  busy: new Set(),
 });
+
+export const addAcks = (outbox: Outbox, acks: readonly Ack[]): void => {
+  for (const ack of acks) outbox.waiting.push(ack);
+};
 
 /** Takes the next acks that may go, at most so many that `openMax` are on their way. */
 export const nextToSend = (outbox: Outbox, openMax: number): readonly Ack[] => {
-  const busy = new Set([...outbox.sent.values()].map((ack) => ack.policyId));
+  const { sent, busy } = outbox;
   const next: Ack[] = [];
-  for (let k = 0; k < outbox.waiting.length && outbox.sent.size < openMax; ) {
-    const ack = outbox.waiting[k]!;
+  const passed: Ack[] = [];
+  for (; outbox.next < outbox.waiting.length && sent.size < openMax; outbox.next++) {
+    const ack = outbox.waiting[outbox.next]!;
     if (busy.has(ack.policyId)) {
-      k++;
+      passed.push(ack);
       continue;
     }
-    outbox.waiting.splice(k, 1);
-    outbox.sent.set(ack.id, ack);
+    sent.set(ack.id, ack);
     busy.add(ack.policyId);
     next.push(ack);
   }
+  putBack(outbox, passed);
   return next;
 };
 
-export const pendingAcks = (outbox: Outbox): number => outbox.waiting.length + outbox.sent.size;
+/** Before everything that waits, in this order. */
+const putBack = (outbox: Outbox, acks: readonly Ack[]): void => {
+  const { waiting, next } = outbox;
+  // Room is given up in large pieces: an outbox of many thousands is not moved for each that goes.
+  if (acks.length <= next) {
+    outbox.next -= acks.length;
+    for (const [k, ack] of acks.entries()) waiting[outbox.next + k] = ack;
+  } else {
+    outbox.waiting = [...acks, ...waiting.slice(next)];
+    outbox.next = 0;
+  }
+  if (outbox.next > KEPT_MAX && outbox.next * 2 > outbox.waiting.length) {
+    outbox.waiting = outbox.waiting.slice(outbox.next);
+    outbox.next = 0;
+  }
+};
+
+/** Of one that was on its way: it has arrived, or (`again`) goes first among those that wait. */
+export const returned = (outbox: Outbox, id: string, again: boolean): Ack | undefined => {
+  const ack = outbox.sent.get(id);
+  if (ack === undefined) return undefined;
+  outbox.sent.delete(id);
+  outbox.busy.delete(ack.policyId);
+  if (again) putBack(outbox, [ack]);
+  return ack;
+};
+
+export const pendingAcks = ({ waiting, next, sent }: Outbox): number =>
+  waiting.length - next + sent.size;

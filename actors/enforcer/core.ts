@@ -3,41 +3,33 @@
  * finished when what came of it and its acknowledgement are durable; a crash before that reads it again.
  */
 import type { Crypto } from '#proto/crypto.ts';
+import { rememberingReader } from '#proto/known-anchors.ts';
 import { guardrailLimits } from '#proto/policy.ts';
 import { unreachable } from '#proto/result.ts';
 import { roleBook } from '#proto/roles.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
-import type { Answered, Core } from '#runtime/actor.ts';
-import type { bus } from '#runtime/bus/protocol.ts';
-import { commitMark, done, onFetched, poll, subscription } from '#runtime/bus/subscription.ts';
-import { newOutbox, pendingAcks } from './acks.ts';
+import type { Core } from '#runtime/actor.ts';
+import { commitMark, done, subscription } from '#runtime/bus/subscription.ts';
+import { addAcks, newOutbox } from './acks.ts';
 import { listed, summary } from './answers.ts';
 import { NO_PACKETS } from './backend.ts';
 import { answered, braked, pull, release } from './braking.ts';
 import type { EnforcerConfig } from './config.ts';
-import { approved, hold } from './holding.ts';
-import { cutOff, NOWHERE } from './neighbourhood.ts';
+import { fetched, finished, pollUpdates, verified } from './hearing.ts';
+import { approved } from './holding.ts';
+import { NOWHERE } from './neighbourhood.ts';
 import { published, sendAcks } from './posting.ts';
-import {
-  activeCount,
-  allDesired,
-  allHeld,
-  desired,
-  type Entry,
-  expired,
-  inForce,
-  lastMinute,
-  newRegistry,
-  type Registry,
-} from './registry.ts';
+import { activeCount, allDesired, allHeld, expired, forget, newRegistry } from './registry.ts';
 import { remembered } from './remembered.ts';
 import { enforced, giveWay, reconciled, surveyed } from './settling.ts';
-import type { Commands, Fx, Place, Self, State } from './state.ts';
-import { judge, type Refusal, type Verdict } from './verdict.ts';
+import type { Commands, Fx, Self, State } from './state.ts';
 
 export type { Batch, Commands, Self, State } from './state.ts';
 
-const RETRY_MS = 500;
+/** Blocks whose certificates are known by their bytes; some 1 KiB each. */
+const ANCHORS_MAX = 64;
+/** At most so many policies are brought into force together: more of them make each wait for the others. */
+const RECORDS_MAX = 512;
 
 const opened = (
   state: State,
@@ -63,9 +55,11 @@ const opened = (
   );
   const { peersShareMax } = config;
   const trust = { committee, crypto: remembered(crypto) };
-  state.trusted = { trust, roles: roleBook(genesis), limits, peersShareMax };
+  const proven = rememberingReader(trust, ANCHORS_MAX);
+  state.trusted = { crypto, proven, roles: roleBook(genesis), limits, peersShareMax };
   giveWay(state, fx, atMs);
   // What was in force before a restart is in force again before the first new policy is read.
+  state.comparedAtMs = atMs;
   fx.io('restore', allDesired(state.registry, atMs));
   sendAcks(state, fx);
   fx.after(config.tickMs, { kind: 'tick' }, 'tick');
@@ -73,102 +67,6 @@ const opened = (
   fx.after(config.surveyMs, { kind: 'survey' }, 'survey');
   pollUpdates(state, fx);
   fx.signal({ kind: 'ready' });
-};
-
-const pollUpdates = (state: State, fx: Fx): void => {
-  if (state.draining) return;
-  if (pendingAcks(state.outbox) >= state.config.outboxMax) {
-    return fx.after(RETRY_MS, { kind: 'poll' }, 'poll');
-  }
-  poll(state.updates, fx, { kind: 'fetched' });
-};
-
-type Growing = {
-  readonly apply: Entry[];
-  readonly remove: Entry[];
-  readonly renewed: Entry[];
-  readonly held: Entry[];
-  readonly refused: Refusal[];
-  readonly places: Place[];
-  readonly sinceMs: number;
-};
-
-const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, atMs: number) => {
-  const { records, retryMs } = onFetched(state.updates, result);
-  if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
-  if (records.length === 0) return pollUpdates(state, fx);
-  const { registry, around } = state;
-  const batch: Growing = {
-    apply: [],
-    remove: [],
-    renewed: [],
-    held: [],
-    refused: [],
-    places: [],
-    sinceMs: atMs,
-  };
-  const rules = [...registry.entries.values()].filter(inForce).map((entry) => entry.rule);
-  const cut = cutOff(rules, around);
-  let active = activeCount(registry, atMs);
-  for (const record of records) {
-    batch.places.push({ partition: record.partition, offset: record.offset });
-    const situation = {
-      obeyed: (id: string) => registry.entries.get(id),
-      active,
-      lastMinute: lastMinute(registry, atMs),
-      isLetThrough: (id: string) => {
-        const known = registry.entries.get(id);
-        return state.approved.has(id) || (known !== undefined && desired(known, atMs));
-      },
-      around,
-      cut,
-    };
-    const verdict = judge(record.value, state.trusted!, situation, atMs);
-    if (!verdict.ok) batch.refused.push(verdict.error);
-    else if (verdict.value.kind === 'held') {
-      batch.refused.push(hold(state, verdict.value.entry, verdict.value.why, fx));
-      batch.held.push(verdict.value.entry);
-    } else if (verdict.value.kind !== 'known' && take(registry, verdict.value, batch, atMs)) {
-      active++;
-      for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
-    }
-  }
-  fx.io('enforce', batch);
-};
-
-/** True for a policy that is new in force. */
-const take = (
-  registry: Registry,
-  verdict: Extract<Verdict, { kind: 'apply' | 'remove' }>,
-  batch: Growing,
-  atMs: number,
-): boolean => {
-  const { kind, entry } = verdict;
-  const before = registry.entries.get(entry.id);
-  registry.entries.set(entry.id, entry);
-  const waiting = batch.apply.findIndex((one) => one.id === entry.id);
-  if (kind === 'remove') {
-    // What is undone in the same breath never comes into force.
-    if (waiting >= 0) batch.apply.splice(waiting, 1);
-    entry.status = 'removed';
-    batch.remove.push(entry);
-    return false;
-  }
-  if (waiting >= 0) {
-    batch.apply[waiting] = entry;
-    return false;
-  }
-  if (before?.status === 'applied') {
-    // A newer proof of a policy in force changes its record, not the firewall.
-    Object.assign(entry, { status: 'applied', reason: before.reason, turn: before.turn });
-    entry.appliedAtMs = before.appliedAtMs;
-    batch.renewed.push(entry);
-    return false;
-  }
-  if (before !== undefined) entry.turn = before.turn + 1;
-  registry.recent.push(atMs);
-  batch.apply.push(entry);
-  return true;
 };
 
 const saved = (
@@ -179,11 +77,9 @@ const saved = (
 ): void => {
   for (const { partition, offset } of message.places) done(state.updates, partition, offset);
   commitMark(state.updates, fx);
-  state.outbox.waiting.push(...message.acks);
-  fx.gauge('active', activeCount(state.registry, atMs));
-  fx.gauge('held', allHeld(state.registry, atMs).length);
+  addAcks(state.outbox, message.acks);
   sendAcks(state, fx);
-  if (message.places.length > 0) pollUpdates(state, fx);
+  if (message.places.length > 0) finished(state, fx, atMs);
 };
 
 const tick = (state: State, fx: Fx, atMs: number): void => {
@@ -193,15 +89,21 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
     entry.endedAtMs = atMs;
   }
   if (over.length > 0) {
+    state.cut = undefined;
     const nothing = { apply: [], renewed: [], held: [], refused: [], places: [] };
     fx.io('enforce', { ...nothing, remove: over, sinceMs: atMs });
   }
+  const forgotten = forget(state.registry, atMs);
+  if (forgotten.length > 0) fx.io('save', { entries: [], acks: [], forgotten, places: [] });
+  fx.gauge('active', activeCount(state.registry, atMs));
+  fx.gauge('held', allHeld(state.registry, atMs).length);
   fx.io('look', null);
   fx.after(state.config.tickMs, { kind: 'tick' }, 'tick');
 };
 
 const compare = (state: State, fx: Fx, atMs: number): void => {
   state.readBackDue = false;
+  state.comparedAtMs = atMs;
   fx.io('reconcile', allDesired(state.registry, atMs));
   fx.after(state.config.reconcileMs, { kind: 'reconcile' }, 'reconcile');
 };
@@ -214,6 +116,8 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
       return pollUpdates(state, fx);
     case 'fetched':
       return fetched(state, message.result, fx, atMs);
+    case 'verified':
+      return verified(state, message, fx, atMs);
     case 'enforced':
       return enforced(state, message, fx, atMs);
     case 'saved':
@@ -257,7 +161,15 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
   init: (config) => ({
     config,
     crypto,
-    updates: subscription({ topic: TOPICS.policyUpdates, group: `enforcer-${config.instance}` }),
+    updates: subscription({
+      topic: TOPICS.policyUpdates,
+      group: `enforcer-${config.instance}`,
+      maxRecords: RECORDS_MAX,
+    }),
+    heard: [],
+    heardCount: 0,
+    inHand: [],
+    cut: undefined,
     registry: newRegistry([]),
     outbox: newOutbox([]),
     trusted: undefined,
@@ -268,6 +180,8 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     brake: undefined,
     approved: new Map(),
     fault: undefined,
+    comparedAtMs: 0,
+    comparingMs: 0,
     readBackDue: false,
     repaired: false,
     draining: false,
@@ -275,6 +189,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
   start: (_state, fx) => fx.io('open', null),
   step,
   drain: (state, fx) => {
+    // What was heard and not judged is read again by the next life.
     state.draining = true;
     sendAcks(state, fx);
   },

@@ -40,6 +40,7 @@ export const approved = (
     fx.log('warn', 'a held policy is approved', { id: entry.id, by: by.get(entry.id) });
   }
   if (apply.length + refused.length === 0) return;
+  state.cut = undefined;
   const nothing = { remove: [], renewed: [], held: [], places: [] };
   fx.io('enforce', { apply, refused, ...nothing, sinceMs: atMs });
 };

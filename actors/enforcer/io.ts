@@ -4,6 +4,7 @@ import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
+import { verifySignatures } from '#runtime/signatures.ts';
 import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
 import { brakeOf, hands } from './brake.ts';
@@ -79,6 +80,8 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
         const committee = genesisCommittee(genesis, crypto);
         deliver({ kind: 'opened', genesis, committee, pair, around, ...disk.load() });
       },
+      verify: async ({ id, claims }) =>
+        deliver({ kind: 'verified', id, holds: await verifySignatures(port, claims) }),
       enforce: (batch) =>
         inTurn(async () => {
           const why = brake();

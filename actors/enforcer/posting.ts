@@ -1,7 +1,7 @@
 /** Acknowledgements on their way to the bus: at least once, in order for a policy. */
 import { TOPICS } from '#proto/wire/topics.ts';
 import { bus } from '#runtime/bus/protocol.ts';
-import { nextToSend, pendingAcks } from './acks.ts';
+import { nextToSend, pendingAcks, returned } from './acks.ts';
 import type { Fx, Self, State } from './state.ts';
 
 const PUBLISH_DEADLINE_MS = 5000;
@@ -32,14 +32,10 @@ export const published = (
   fx: Fx,
 ): void => {
   const { id, result } = message;
-  const ack = state.outbox.sent.get(id);
-  if (ack === undefined) return;
-  state.outbox.sent.delete(id);
-  if (result.ok && result.value.outcome === 'ok') {
-    fx.emit('stage_acked', 1);
-    fx.io('acked', { id });
-    return sendAcks(state, fx);
-  }
-  state.outbox.waiting.unshift(ack);
-  fx.after(RETRY_MS, { kind: 'send' }, 'send');
+  const isOut = result.ok && result.value.outcome === 'ok';
+  if (returned(state.outbox, id, !isOut) === undefined) return;
+  if (!isOut) return fx.after(RETRY_MS, { kind: 'send' }, 'send');
+  fx.emit('stage_acked', 1);
+  fx.io('acked', { id });
+  sendAcks(state, fx);
 };

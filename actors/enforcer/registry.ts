@@ -61,6 +61,10 @@ const MINUTE_MS = 60_000;
 export const inForce = (entry: Entry): boolean =>
   entry.status === 'applied' || entry.status === 'pending';
 
+export function* rulesInForce(registry: Registry): Generator<PolicyRule> {
+  for (const entry of registry.entries.values()) if (inForce(entry)) yield entry.rule;
+}
+
 /** What the backend should have in force; what it failed to do is tried again until its time is over. */
 export const desired = (entry: Entry, atMs: number): boolean =>
   (inForce(entry) || entry.status === 'failed') && entry.expiresMs > atMs;

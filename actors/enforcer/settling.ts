@@ -3,15 +3,19 @@ import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
 import type { Surroundings } from './neighbourhood.ts';
-import { allDesired, desired, type Entry, forget, isLeaving, viewOf } from './registry.ts';
+import { allDesired, desired, type Entry, isLeaving, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
 import { forbidden, type Refusal } from './verdict.ts';
 
 const MS_PER_S = 1000;
 /** What the backend refused or lost is tried again so soon. */
 const RETRY_MS = 5000;
+/** Lines of the live view that one batch may fill; it shows the newest hundred. */
+const NOTICES_MAX = 16;
 /** After writes, many of them together, every element is read back. */
 const READ_BACK_MS = 1000;
+/** Where reading takes long: so many times longer passes between two, at most `reconcileMs`. */
+const READ_BACK_PAUSE = 10;
 
 const announce = (entry: Entry, atMs: number, fx: Fx): void => {
   const targets = viewOf(entry).targets.join(', ');
@@ -22,7 +26,14 @@ const announce = (entry: Entry, atMs: number, fx: Fx): void => {
 };
 
 /** The new status of an entry and what is said of it. */
-const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: number): Ack => {
+const settle = (
+  state: State,
+  entry: Entry,
+  outcome: Applied,
+  fx: Fx,
+  atMs: number,
+  isShown = true,
+): Ack => {
   const signer = state.signer!;
   entry.reason = outcome.reason;
   if (outcome.ok) {
@@ -30,7 +41,7 @@ const settle = (state: State, entry: Entry, outcome: Applied, fx: Fx, atMs: numb
     entry.appliedAtMs = atMs;
     fx.emit('stage_applied', 1);
     fx.emit('commit_to_apply_seconds', Math.max(0, atMs - entry.committedMs) / MS_PER_S);
-    announce(entry, atMs, fx);
+    if (isShown) announce(entry, atMs, fx);
     return ackApplied(entry, signer, atMs);
   }
   entry.status = 'failed';
@@ -76,7 +87,11 @@ export const enforced = (
     fx.emit('heard_to_applied_seconds', (atMs - batch.sinceMs) / MS_PER_S);
   }
   for (const [k, entry] of batch.apply.entries()) {
-    acks.push(settle(state, entry, outcomes[k]!, fx, atMs));
+    acks.push(settle(state, entry, outcomes[k]!, fx, atMs, k < NOTICES_MAX));
+  }
+  const unsaid = outcomes.slice(NOTICES_MAX, batch.apply.length).filter(({ ok }) => ok).length;
+  if (unsaid > 0) {
+    fx.signal({ kind: 'notice', topic: 'policy', text: `and ${unsaid} more policies` });
   }
   for (const [k, entry] of batch.remove.entries()) {
     const outcome = outcomes[batch.apply.length + k]!;
@@ -92,10 +107,11 @@ export const enforced = (
   if (outcomes.some((one) => !one.ok)) retrySoon(state, fx);
   else if (outcomes.length + batch.remove.length > 0 && !state.readBackDue) {
     state.readBackDue = true;
-    compareIn(READ_BACK_MS, state, fx);
+    compareIn(Math.max(READ_BACK_MS, READ_BACK_PAUSE * state.comparingMs), state, fx);
   }
   const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
-  fx.io('save', { entries, acks, forgotten: forget(state.registry, atMs), places: batch.places });
+  if (batch.remove.length > 0 || outcomes.some((one) => !one.ok)) state.cut = undefined;
+  fx.io('save', { entries, acks, forgotten: [], places: batch.places });
 };
 
 const retrySoon = (state: State, fx: Fx): void => compareIn(RETRY_MS, state, fx);
@@ -111,6 +127,7 @@ export const reconciled = (
   atMs: number,
 ): void => {
   const { found } = message;
+  state.comparingMs = atMs - state.comparedAtMs;
   // What failed before was not in force, so it was not lost.
   const drifted = found.missing.filter(({ status }) => status !== 'failed').length;
   const changed: Entry[] = [];
@@ -136,6 +153,7 @@ export const reconciled = (
     changed.push(entry);
   }
   if (changed.length > 0) {
+    state.cut = undefined;
     fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
   }
   const isOpen = leaving.length > 0 && !found.isEqual;
@@ -179,6 +197,7 @@ const sacredOf = ({ own, gateways, resolvers, admins }: Surroundings): string =>
 export const surveyed = (state: State, around: Surroundings, fx: Fx, atMs: number): void => {
   const isNews = sacredOf(around) !== sacredOf(state.around);
   state.around = around;
+  state.cut = undefined;
   if (isNews) giveWay(state, fx, atMs);
 };
 

@@ -1,20 +1,35 @@
 /** What the agent's core keeps, hears and asks of the world. */
 import type { Committee } from '#proto/consensus/committee.ts';
-import type { Crypto, KeyPair } from '#proto/crypto.ts';
+import type { Crypto, KeyPair, SignatureClaim } from '#proto/crypto.ts';
 import type { Genesis } from '#proto/genesis.ts';
 import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
+import type { BusRecord } from '#runtime/bus/record.ts';
 import type { Subscription } from '#runtime/bus/subscription.ts';
 import type { Ack, Outbox, Signer } from './acks.ts';
 import type { Applied, Brake, Census, Fault } from './backend.ts';
 import type { EnforcerConfig } from './config.ts';
-import type { Surroundings } from './neighbourhood.ts';
+import type { CutOff, Surroundings } from './neighbourhood.ts';
 import type { enforcer } from './protocol.ts';
 import type { Reconciled } from './reconciling.ts';
 import type { Entry, Registry } from './registry.ts';
 import type { Refusal, Trusted } from './verdict.ts';
 
 export type Place = { readonly partition: number; readonly offset: number };
+
+/** One fetch of the bus that is not judged yet. */
+export type Heard = {
+  readonly id: number;
+  readonly records: readonly BusRecord[];
+  /** Of which policies it claims to speak. */
+  readonly policies: ReadonlySet<string>;
+  /** What the signature of each record claims; undefined where the judge is to see for itself. */
+  readonly claims: readonly (SignatureClaim | undefined)[];
+  /** Which of the claims that there are hold; undefined while they are being verified. */
+  holds: readonly boolean[] | undefined;
+  /** When the agent heard of it, Unix ms. */
+  readonly sinceMs: number;
+};
 
 /** What one fetch, or the clock, asks of the backend. */
 export type Batch = {
@@ -62,6 +77,7 @@ export type Self =
       readonly around: Surroundings;
     }
   | { readonly kind: 'fetched'; readonly result: Answered<typeof bus, 'fetch'> }
+  | { readonly kind: 'verified'; readonly id: number; readonly holds: readonly boolean[] }
   | { readonly kind: 'poll' }
   | { readonly kind: 'enforced'; readonly batch: Batch; readonly outcomes: readonly Applied[] }
   | { readonly kind: 'saved'; readonly places: readonly Place[]; readonly acks: readonly Ack[] }
@@ -88,6 +104,7 @@ export type Self =
 
 export type Commands = {
   open: null;
+  verify: { readonly id: number; readonly claims: readonly SignatureClaim[] };
   enforce: Batch;
   save: {
     readonly entries: readonly Entry[];
@@ -111,6 +128,13 @@ export type State = {
   readonly config: EnforcerConfig;
   readonly crypto: Crypto;
   readonly updates: Subscription;
+  /** Fetched and not judged, oldest first. */
+  readonly heard: Heard[];
+  heardCount: number;
+  /** The policies of each batch that was judged and is not durable yet, oldest first. */
+  readonly inHand: ReadonlySet<string>[];
+  /** Peers that policies in force cut off; undefined when that must be counted anew. */
+  cut: CutOff | undefined;
   registry: Registry;
   outbox: Outbox;
   trusted: Trusted | undefined;
@@ -124,6 +148,9 @@ export type State = {
   approved: ReadonlyMap<string, string>;
   /** Why the backend could not be read last; undefined when it could. */
   fault: Fault | undefined;
+  /** When the last comparison was asked for, Unix ms, and how long it took with what stood before it. */
+  comparedAtMs: number;
+  comparingMs: number;
   /** A comparison is due because something was written. */
   readBackDue: boolean;
   /** The last comparison repaired something; another one soon says whether it holds, once in a row. */

@@ -11,8 +11,8 @@ const MIGRATIONS = [
    CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
      body BLOB NOT NULL);`,
 ];
-/** Each transaction costs a wait for the disk. */
-const SETTLE_MS = 50;
+/** Each transaction costs a wait for the disk: what has arrived leaves the outbox with the next save, or after this. */
+const SETTLE_MS = 500;
 const encoder = new TextEncoder();
 const digestOf = (body: string): string => hex(crypto.sha256(encoder.encode(body)));
 
@@ -45,11 +45,15 @@ export const openDisk = (file: string) => {
   const sent = store.statement<[string]>('DELETE FROM outbox WHERE id = ?');
   const acked: string[] = [];
   let timer: NodeJS.Timeout | undefined;
+  /** Within a transaction. What does not come to its end is taken off by another one. */
+  const takeOff = (): void => {
+    for (const id of acked) sent.run(id);
+  };
   const settle = (): void => {
+    clearTimeout(timer);
     timer = undefined;
-    store.transaction(() => {
-      for (const id of acked.splice(0)) sent.run(id);
-    });
+    if (acked.length > 0) store.transaction(takeOff);
+    acked.length = 0;
   };
   return {
     load: () => ({
@@ -57,22 +61,25 @@ export const openDisk = (file: string) => {
       acks: outbox.all().map((row): Ack => ({ id: row.id, policyId: row.policy, bytes: row.body })),
     }),
     /** Returns the acks that were not in the outbox before. */
-    save: ({ entries, acks, forgotten }: Commands['save']): readonly Ack[] =>
-      store.transaction(() => {
+    save: ({ entries, acks, forgotten }: Commands['save']): readonly Ack[] => {
+      const fresh = store.transaction(() => {
+        takeOff();
         for (const entry of entries) {
           const body = JSON.stringify(entry);
           put.run(entry.id, body, digestOf(body));
         }
         for (const id of forgotten) drop.run(id);
         return acks.filter((ack) => enqueue.run(ack.id, ack.policyId, ack.bytes).changes > 0);
-      }),
+      });
+      acked.length = 0;
+      return fresh;
+    },
     /** Taken off the outbox with others, soon; what a crash leaves there is sent again. */
     acked: (id: string): void => {
       acked.push(id);
       timer ??= setTimeout(settle, SETTLE_MS);
     },
     close: () => {
-      clearTimeout(timer);
       settle();
       store.close();
     },

@@ -2,11 +2,11 @@
  * Whether this agent obeys a PolicyUpdateEvent. It trusts the genesis file and nothing else: neither the
  * bus, nor the database, nor a single validator. Every refusal has a code that the acknowledgement carries.
  */
-import { hex } from '#proto/bytes.ts';
-import { type Proven, provenPolicy, verifyCommitProof } from '#proto/commit-proof.ts';
-import type { Trust } from '#proto/consensus/certificate.ts';
-import { blockHash } from '#proto/consensus/header.ts';
+import { equal, hex } from '#proto/bytes.ts';
+import { type Proven, provenPolicy } from '#proto/commit-proof.ts';
+import type { Crypto, SignatureClaim } from '#proto/crypto.ts';
 import { formatCidr, overlaps } from '#proto/ip.ts';
+import type { ProofReader } from '#proto/known-anchors.ts';
 import {
   checkGuardrails,
   type GuardrailLimits,
@@ -25,11 +25,32 @@ import { type CutOff, checkSurroundings, type Surroundings } from './neighbourho
 import { type Entry, inForce } from './registry.ts';
 
 export type Trusted = {
-  readonly trust: Trust;
+  readonly crypto: Crypto;
+  /** Against the pinned genesis. */
+  readonly proven: ProofReader;
   readonly roles: RoleBook;
   readonly limits: GuardrailLimits;
   /** 0..1: of the peers seen lately, so many may be cut off. */
   readonly peersShareMax: number;
+};
+
+/** A signature that somebody has verified already, and what came of it. */
+export type Checked = { readonly claim: SignatureClaim; readonly holds: boolean };
+
+/** The answer is taken for exactly the bytes that it was found for; all others are verified here. */
+const withChecked = (crypto: Crypto, checked: Checked | undefined): Crypto => {
+  if (checked === undefined) return crypto;
+  const { claim, holds } = checked;
+  return {
+    ...crypto,
+    verify: (publicKey, message, signature) => {
+      const isIt =
+        equal(publicKey, claim.publicKey) &&
+        equal(signature, claim.signature) &&
+        equal(message, claim.message);
+      return isIt ? holds : crypto.verify(publicKey, message, signature);
+    },
+  };
 };
 
 /** What the agent remembers and counts when it judges. */
@@ -72,12 +93,7 @@ const refusal = (
   ruleHash = '',
 ): Result<never, Refusal> => err({ policyId, code, reason, ruleHash });
 
-const entryOf = (
-  proven: Proven,
-  state: PolicyState,
-  policyId: string,
-  trusted: Trusted,
-): Entry | undefined => {
+const entryOf = (proven: Proven, state: PolicyState, policyId: string): Entry | undefined => {
   const rule = parsePolicyRule(new TextEncoder().encode(state.rule));
   if (!rule.ok) return undefined;
   return {
@@ -89,7 +105,8 @@ const entryOf = (
     expiresMs: state.expiresMs,
     anomaly: state.anomaly,
     anchorHeight: proven.height,
-    anchorHash: blockHash(proven.proof.anchor.anchor, trusted.trust.crypto),
+    // Its certificate is proven to be that of the anchor's hash.
+    anchorHash: proven.proof.anchor.anchorQc.blockHash,
     status: 'pending',
     reason: '',
     appliedAtMs: 0,
@@ -127,10 +144,11 @@ export const judge = (
   trusted: Trusted,
   situation: Situation,
   atMs: number,
+  checked?: Checked,
 ): Result<Verdict, Refusal> => {
-  const { trust, roles, limits } = trusted;
+  const { roles, limits } = trusted;
   const verified = verifyControl('policy-update', bytes, {
-    crypto: trust.crypto,
+    crypto: withChecked(trusted.crypto, checked),
     roleOf: roles.roleOf,
   });
   if (!verified.ok) {
@@ -140,7 +158,7 @@ export const judge = (
   const event = verified.value;
   const id = event.policyId;
   const ruleHash = hex(event.ruleHash);
-  const proven = verifyCommitProof(event.commitProof, trust, event);
+  const proven = trusted.proven(event.commitProof, event);
   if (!proven.ok) {
     return refusal(id, `proof-${proven.error}`, 'the commit proof does not hold', ruleHash);
   }
@@ -154,7 +172,7 @@ export const judge = (
     const reason = `anchor ${proven.value.height}, seen ${obeyed.anchorHeight}`;
     return refusal(id, 'proof-old', reason, ruleHash);
   }
-  const entry = entryOf(proven.value, state, id, trusted);
+  const entry = entryOf(proven.value, state, id);
   if (entry === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
   if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
   if (entry.expiresMs <= atMs) {
@@ -163,17 +181,17 @@ export const judge = (
   if (isSame && inForce(obeyed)) return ok({ kind: 'apply', entry });
   // The chain has judged the evidence; the agent repeats what needs no evidence, with its own limits.
   const isLetThrough = situation.isLetThrough(id);
-  const checked = checkGuardrails(entry.rule, limits, {
+  const guarded = checkGuardrails(entry.rule, limits, {
     activePolicies: situation.active,
     policiesLastMinute: situation.lastMinute,
     spoofable: false,
   });
-  const isCap = !checked.ok && CAPS.has(checked.error.code);
-  if (!checked.ok && !isCap) return refusal(id, checked.error.code, checked.error.reason, ruleHash);
+  const isCap = !guarded.ok && CAPS.has(guarded.error.code);
+  if (!guarded.ok && !isCap) return refusal(id, guarded.error.code, guarded.error.reason, ruleHash);
   const sacred = forbidden(entry.rule, trusted, situation.around);
   if (sacred !== undefined) return refusal(id, sacred.code, sacred.reason, ruleHash);
   if (isLetThrough) return ok({ kind: 'apply', entry });
-  const why = checked.ok ? capOf(entry.rule, trusted, situation) : checked.error;
+  const why = guarded.ok ? capOf(entry.rule, trusted, situation) : guarded.error;
   return why === undefined ? ok({ kind: 'apply', entry }) : ok({ kind: 'held', entry, why });
 };
 

@@ -97,11 +97,11 @@ export const CONTROL_CHECKS: readonly ControlCheck[] = [
   {
     name: 'signature',
     code: 'bad-signature',
-    problem: ({ kind, bytes, context }) => {
-      const claim = controlClaim(kind, bytes);
-      if (claim === undefined) return 'nothing to verify';
-      const { publicKey, message, signature } = claim;
-      return when(!context.crypto.verify(publicKey, message, signature), 'does not verify');
+    problem: ({ kind, bytes, parsed, context }) => {
+      const signed = controlSigningBytes(kind, bytes);
+      if (!signed.ok) return 'nothing to verify';
+      const { pubkey, signature } = parsed.message;
+      return when(!context.crypto.verify(pubkey, signed.value, signature), 'does not verify');
     },
   },
   {

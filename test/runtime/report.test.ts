@@ -29,6 +29,7 @@ test('the report has what agreement did, and null where nothing was observed', (
   expect(report.latencyMs).toEqual({
     flowToCommit: null,
     commitToApply: null,
+    heardToApplied: null,
     commitToFeedback: null,
   });
 });

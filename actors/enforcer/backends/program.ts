@@ -1,6 +1,6 @@
 /** Runs a firewall's program with a script on its standard input, and says why it failed by name. */
-import { spawn } from 'node:child_process';
-import { err, ok, type Result } from '#proto/result.ts';
+import { type Ran, runProgram } from '#native/spawner.ts';
+import { err, ok, type Result, unreachable } from '#proto/result.ts';
 import type { Fault, FaultCode } from '../backend.ts';
 
 export type Program = (
@@ -56,46 +56,33 @@ const missing = ({ name, packageName }: ProgramOptions): Fault & { readonly text
 export const program = (options: ProgramOptions): Program => {
   const { name, netns, timeoutMs } = options;
   const words = netns === '' ? [name] : ['ip', 'netns', 'exec', netns, name];
-  return (args, input = '') =>
-    new Promise((resolve) => {
-      const child = spawn(words[0]!, [...words.slice(1), ...args], { stdio: 'pipe' });
-      const out: Buffer[] = [];
-      const said: Buffer[] = [];
-      let size = 0;
-      let late = false;
-      const timer = setTimeout(() => {
-        late = true;
-        child.kill('SIGKILL');
-      }, timeoutMs);
-      const keep = (list: Buffer[]) => (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > OUTPUT_BYTES_MAX) child.kill('SIGKILL');
-        else list.push(chunk);
-      };
-      child.stdout.on('data', keep(out));
-      child.stderr.on('data', keep(said));
-      // A child that ends early closes its input; how it ended is what counts.
-      child.stdin.on('error', () => {});
-      child.on('error', (fault: NodeJS.ErrnoException) => {
-        clearTimeout(timer);
-        const text = `${name}: ${fault.message}`;
-        const isMissing = fault.code === 'ENOENT';
-        resolve(err(isMissing ? missing(options) : { code: 'rejected', reason: text, text }));
-      });
-      child.on('close', (code, signal) => {
-        clearTimeout(timer);
-        const text = Buffer.concat(said).toString();
-        if (late) {
-          const reason = `${name} took longer than ${timeoutMs} ms`;
-          resolve(err({ code: 'timed-out', reason, text }));
-        } else if (code === 0) {
-          resolve(ok(Buffer.concat(out).toString()));
-        } else if (netns !== '' && /exec of .* failed: No such file/.test(text)) {
-          resolve(err(missing(options)));
-        } else {
-          resolve(err(faultOf(name, text === '' ? `it ended with ${signal ?? code}` : text)));
-        }
-      });
-      child.stdin.end(input);
+  return async (args, input = '') => {
+    const ran = await runProgram({
+      ...{ words: [...words, ...args], input },
+      ...{ timeoutMs, outputBytesMax: OUTPUT_BYTES_MAX },
     });
+    const { how, text } = ran;
+    switch (how) {
+      case 'missing':
+        return err(missing(options));
+      case 'failed':
+        return err({ code: 'rejected', reason: `${name}: ${text}`, text });
+      case 'late': {
+        const reason = `${name} took longer than ${timeoutMs} ms`;
+        return err({ code: 'timed-out', reason, text });
+      }
+      case 'ended':
+        return resultOf(options, ran);
+      default:
+        return unreachable(how);
+    }
+  };
+};
+
+const resultOf = (options: ProgramOptions, ran: Extract<Ran, { how: 'ended' }>) => {
+  const { name, netns } = options;
+  const { code, signal, out, text } = ran;
+  if (code === 0) return ok(out);
+  if (netns !== '' && /exec of .* failed: No such file/.test(text)) return err(missing(options));
+  return err(faultOf(name, text === '' ? `it ended with ${signal ?? code}` : text));
 };

@@ -280,6 +280,27 @@ test('what was repaired is compared once more soon, and not over and over', () =
   expect(soon(desired)).toBe(true);
 });
 
+test('where reading everything back takes long, it is done more seldom, and within reconcileMs all the same', () => {
+  const { state, fx } = agent;
+  const packets = { drop: 0, reject: 0, rate_limit: 0, dry_run: 0 };
+  const found = { missing: [], foreign: 0, outcomes: [], packets, isEqual: true, fault: undefined };
+  const nextMs = (tookMs: number): unknown => {
+    core.step(state, { kind: 'reconcile' }, fx, NOW_MS);
+    core.step(state, { kind: 'reconciled', desired: [], found }, fx, NOW_MS + tookMs);
+    fx.take();
+    const apply = [...state.registry.entries.values()];
+    const nothing = { remove: [], renewed: [], held: [], refused: [], places: [], sinceMs: NOW_MS };
+    const outcomes = apply.map(({ id }): Applied => ({ id, ok: true, reason: '' }));
+    core.step(state, { kind: 'enforced', batch: { apply, ...nothing }, outcomes }, fx, NOW_MS);
+    const timers = fx.take().filter((one) => one.effect === 'after' && one.key === 'reconcile');
+    return timers.map(({ delayMs }) => delayMs);
+  };
+  receive([updateOf(policy)]);
+  expect(nextMs(20)).toEqual([1000]);
+  expect(nextMs(2000)).toEqual([20_000]);
+  expect(nextMs(60_000)).toEqual([30_000]);
+});
+
 const ordered = orderedPolicy();
 
 test('a removal with its proof is carried out once and acknowledged as done, even of a policy never heard of', () => {

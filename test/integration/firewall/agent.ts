@@ -33,6 +33,8 @@ type AgentOptions = {
   readonly netns: string;
   readonly now: () => number;
   readonly settings?: z.input<typeof config>;
+  /** The agent dies instead of carrying this out: nothing of it happens, and nothing after it. */
+  readonly diesBefore?: (one: Recorded) => boolean;
 };
 
 export const agentIn = async (options: AgentOptions): Promise<Agent> => {
@@ -77,7 +79,10 @@ export const agentIn = async (options: AgentOptions): Promise<Agent> => {
   };
   const settle = async (): Promise<void> => {
     for (;;) {
-      for (const one of fx.take()) await carryOut(one);
+      for (const one of fx.take()) {
+        if (options.diesBefore?.(one) === true) throw new Error('the agent is dead');
+        await carryOut(one);
+      }
       const message = mailbox.shift();
       if (message === undefined) return;
       core.step(state, message, fx, now());

@@ -1,0 +1,75 @@
+/** The outbox of acknowledgements on the disk: nothing is lost, and what has arrived leaves without a wait of its own. */
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Ack } from '#actors/enforcer/acks.ts';
+import { openDisk } from '#actors/enforcer/store.ts';
+import { openStore } from '#native/store.ts';
+import { utf8 } from '#proto/bytes.ts';
+import { temporaryFolder } from '#test/kit/processes.ts';
+
+let folder: ReturnType<typeof temporaryFolder>;
+const file = (): string => path.join(folder.path, 'enforcer.sqlite');
+const open: { close(): void }[] = [];
+const begin = () => {
+  const disk = openDisk(file());
+  open.push(disk);
+  return disk;
+};
+beforeEach(() => {
+  folder = temporaryFolder();
+});
+afterEach(() => {
+  for (const one of open.splice(0)) one.close();
+  folder.remove();
+});
+
+const ackOf = (id: string): Ack => ({ id, policyId: `policy-${id}`, bytes: utf8(id) });
+const nothing = { entries: [], forgotten: [], places: [] };
+/** As whoever starts after a crash at this moment would find it. */
+const found = (): readonly string[] => {
+  const store = openStore(file(), { migrations: [''] });
+  try {
+    const rows = store.statement<[], { id: string }>('SELECT id FROM outbox ORDER BY seq');
+    return rows.all().map(({ id }) => id);
+  } finally {
+    store.close();
+  }
+};
+
+test('what has arrived is there until the next save, and gone with it', () => {
+  const disk = begin();
+  disk.save({ ...nothing, acks: ['a', 'b', 'c'].map(ackOf) });
+  disk.acked('a');
+  disk.acked('c');
+  expect(found()).toEqual(['a', 'b', 'c']);
+  disk.save({ ...nothing, acks: [ackOf('d')] });
+  expect(found()).toEqual(['b', 'd']);
+});
+
+test('a save that fails takes nothing off, the next one does', () => {
+  const disk = begin();
+  disk.save({ ...nothing, acks: [ackOf('a')] });
+  disk.acked('a');
+  const broken = { ...ackOf('b'), bytes: null as unknown as Uint8Array };
+  expect(() => disk.save({ ...nothing, acks: [broken] })).toThrow(/NOT NULL/);
+  expect(found()).toEqual(['a']);
+  disk.save({ ...nothing, acks: [] });
+  expect(found()).toEqual([]);
+});
+
+test('without another save what has arrived is gone at the close', () => {
+  const disk = openDisk(file());
+  disk.save({ ...nothing, acks: ['a', 'b'].map(ackOf) });
+  disk.acked('b');
+  disk.close();
+  expect(found()).toEqual(['a']);
+});
+
+test('a fact that was said before and has arrived is said again when it comes about again', () => {
+  const disk = begin();
+  expect(disk.save({ ...nothing, acks: [ackOf('a')] })).toHaveLength(1);
+  expect(disk.save({ ...nothing, acks: [ackOf('a')] })).toEqual([]);
+  disk.acked('a');
+  expect(disk.save({ ...nothing, acks: [ackOf('a')] })).toHaveLength(1);
+  expect(found()).toEqual(['a']);
+});
