@@ -1,6 +1,7 @@
 /** The open questions of one actor: bounded, each with a deadline. */
 import type { Protocol } from '#native/lanes/layout.ts';
 import type { Route } from './routes.ts';
+import type { Trace } from './trace/context.ts';
 
 /** Slots are 12 bits of an ask's number, generations the other 20. */
 export const OPEN_ASKS_MAX = 4096;
@@ -20,7 +21,7 @@ export type OpenAsk = {
   /** Monotonic milliseconds. */
   readonly dueMs: number;
   /** Trace of the step that asked. */
-  readonly trace: readonly [number, number, number, number];
+  readonly trace: Trace;
 };
 
 export class Asks {

@@ -6,9 +6,10 @@ import { chmod, mkdir, rm } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
-import { type Endpoint, expose, wrap } from 'comlink';
+import { type Endpoint, expose, type Remote, wrap } from 'comlink';
 import type { SystemView, TreeNode } from './actor.ts';
 import type { DeadLetters, Notice } from './events.ts';
+import { INSIDE_CALLS, type Inside } from './inside.ts';
 import { withDeadline } from './port.ts';
 import type { Facts } from './record.ts';
 
@@ -27,7 +28,7 @@ export type NodeStatus = {
 };
 
 /** What a running node answers. */
-export type ControlCalls = SystemView & { status(): Promise<NodeStatus> };
+export type ControlCalls = SystemView & Inside & { status(): Promise<NodeStatus> };
 
 /** The part of a system that the socket shows. */
 export type Shown = {
@@ -36,6 +37,7 @@ export type Shown = {
   notices(): readonly Notice[];
   facts(): Facts;
   deadLetters(): DeadLetters;
+  readonly inside: Inside;
 };
 
 type Listener = (event: { readonly data: unknown }) => void;
@@ -95,6 +97,7 @@ export const serveControl = async (dataDir: string, system: Shown): Promise<Cont
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   await rm(path, { force: true });
   const calls: ControlCalls = {
+    ...system.inside,
     tree: async () => system.tree(),
     metrics: async () => system.metricsText(),
     notices: async () => system.notices(),
@@ -129,6 +132,16 @@ export const serveControl = async (dataDir: string, system: Shown): Promise<Cont
   };
 };
 
+type Deadline = <T>(work: Promise<T>, what: string) => Promise<T>;
+
+const insideCalls = (remote: Remote<ControlCalls>, call: Deadline): Inside => {
+  const calls = INSIDE_CALLS.map((name) => {
+    const ask = remote[name] as (...given: unknown[]) => Promise<unknown>;
+    return [name, (...given: unknown[]) => call(ask(...given), name)] as const;
+  });
+  return Object.fromEntries(calls) as unknown as Inside;
+};
+
 export type ControlClient = ControlCalls & { close(): void };
 
 /** Connects to the node that runs on `dataDir`; rejects when there is none. Every call rejects after 2,000 ms. */
@@ -154,6 +167,7 @@ export const connectControl = async (dataDir: string): Promise<ControlClient> =>
     metrics: () => call(remote.metrics(), 'metrics'),
     notices: () => call(remote.notices(), 'notices'),
     status: () => call(remote.status(), 'status'),
+    ...insideCalls(remote, call),
     close: () => socket.destroy(),
   };
 };

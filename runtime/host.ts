@@ -5,13 +5,18 @@ import type { Register } from '#native/lanes/register.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
 import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
 import type { Place } from './directory.ts';
+import { dumpOf } from './flight/report.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Shell } from './shell.ts';
 import type { DeadReason, ThreadEvent } from './thread.ts';
+import type { Sight } from './trace/sight.ts';
 
 /** What an actor needs of the thread that it lives on. */
 export type Host = {
   readonly pool: SlabPool;
+  readonly sight: Sight;
+  /** Messages that the flight recorder of each actor keeps. */
+  readonly flightMessages: number;
   /** The lane has something unpublished. */
   touch(lane: Lane): void;
   /** Run when the current work is done, at the latest in the next turn of the event loop. */
@@ -32,14 +37,17 @@ export const thrown = (error: unknown): { readonly error: string; readonly stack
     ? { error: error.message, stack: error.stack ?? '' }
     : { error: String(error), stack: '' };
 
-/** Random 32-bit words, never 0: xorshift32, seeded once a thread. */
+/** Random 32-bit words for trace and span ids: xorshift128, seeded once a thread. */
 const randomWords = (): (() => number) => {
-  let x = crypto.getRandomValues(new Int32Array(1))[0]! || 1;
+  const [a, b, c, d] = crypto.getRandomValues(new Int32Array(4));
+  let [x, y, z, w] = [a! | 1, b!, c!, d!];
   return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return x;
+    const t = x ^ (x << 11);
+    x = y;
+    y = z;
+    z = w;
+    w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+    return w;
   };
 };
 
@@ -59,16 +67,23 @@ const limiter = (): ((atMs: number) => boolean) => {
 /** `shell` is asked for when it is needed: it is made with the host. */
 export const hostOf = (
   shell: () => Shell,
-  machine: { readonly register: Register; readonly pool: SlabPool },
+  machine: {
+    readonly register: Register;
+    readonly pool: SlabPool;
+    readonly sight: Sight;
+    readonly flightMessages: number;
+  },
   places: readonly Place[],
   outside: { readonly post: (event: ThreadEvent) => void; readonly exit: () => void },
 ): Host => {
-  const { register, pool } = machine;
+  const { register, pool, sight, flightMessages } = machine;
   const allowed = limiter();
   const named = (peer: string): string =>
     peer.startsWith('#') ? (places[Number(peer.slice(1))]?.path ?? peer) : peer;
   return {
     pool,
+    sight,
+    flightMessages,
     touch: (lane) => shell().touch(lane),
     soon: () => shell().soon(),
     random: randomWords(),
@@ -91,7 +106,7 @@ export const hostOf = (
       shell().stop();
       const { index: actor, path, out } = mailbox;
       const crash = { actor, path, kind, ...thrown(error), trace: out.traceId() };
-      outside.post({ kind: 'crash', crash });
+      outside.post({ kind: 'crash', crash, dump: dumpOf(mailbox, kind, error) });
       outside.exit();
     },
   };

@@ -5,6 +5,7 @@ import type { Protocol } from '#native/lanes/layout.ts';
 import type { Message } from './asks.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
+import { CAUSE } from './trace/ring.ts';
 
 export class Inbox {
   private readonly mailbox: Mailbox;
@@ -23,7 +24,10 @@ export class Inbox {
   open(lane: Lane, at: number): Message | undefined {
     const tag = lane.i32[at + 1]!;
     const kind = tag & KIND_MASK;
-    this.mailbox.out.readTrace(lane.i32, at);
+    const { out } = this.mailbox;
+    out.readTrace(lane.i32, at);
+    out.from = lane.index;
+    out.cause = tag & REPLY ? CAUSE.answer : CAUSE.message;
     if (tag & REPLY) return this.openReply(lane, at, kind);
     if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
       lane.take(at);

@@ -5,7 +5,6 @@
 import { monotonicMs } from '#native/clock.ts';
 import type { Lane } from '#native/lanes/lane.ts';
 import { compile, type Protocol } from '#native/lanes/layout.ts';
-import type { Copies } from '#native/lanes/slab.ts';
 import type {
   Actor,
   Address,
@@ -17,7 +16,9 @@ import type {
   SystemEvent,
 } from './actor.ts';
 import { Asks, type Message, type OpenAsk } from './asks.ts';
-import { OutEnvelope, type Trace } from './envelope.ts';
+import { OutEnvelope } from './envelope.ts';
+import { Evacuation } from './evacuation.ts';
+import { FlightRecorder } from './flight/recorder.ts';
 import { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
 import { Inbox } from './inbox.ts';
@@ -25,18 +26,21 @@ import type { MetricsWriter } from './metrics.ts';
 import { Queue } from './queue.ts';
 import type { Route, Routes } from './routes.ts';
 import { Timers } from './timers.ts';
+import { parseTraceparent, type Trace } from './trace/context.ts';
+import { CAUSE } from './trace/ring.ts';
+import { commandTrace } from './trace/sight.ts';
 import { Watches } from './watches.ts';
 
 const ASK_DEADLINE_MS = 1000;
 /** Messages from the actor's own io that may wait. */
-const DELIVERED_MAX = 65_536;
-/** Copies of slabs that it may keep in memory of its own while no slab is free. */
-const EVACUATED_BYTES_MAX = 64 * 1024 * 1024;
+export const DELIVERED_MAX = 65_536;
 
-/** A message of one's own: a timer, an outcome, something that io delivered. */
+/** A message of one's own: a timer, an outcome, something that io delivered, something evacuated. */
 type Local = {
   readonly message: Message;
   readonly trace: Trace | undefined;
+  readonly cause: number;
+  readonly from?: number;
   /** Memory of its own that it takes up since it was evacuated from a lane. */
   readonly bytes?: number;
 };
@@ -51,6 +55,9 @@ export type Identity = {
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
+  /** URL of the module whose default export it is, and its settings. */
+  readonly module: string;
+  readonly config: unknown;
 };
 
 export class Mailbox {
@@ -59,12 +66,17 @@ export class Mailbox {
   readonly index: number;
   readonly path: string;
   readonly actor: Actor;
+  readonly module: string;
+  readonly config: unknown;
   readonly state: unknown;
+  readonly flight: FlightRecorder;
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
   readonly out: OutEnvelope;
   readonly held: HeldMessages;
+  readonly inbox: Inbox;
+  readonly evacuation: Evacuation;
   readonly asks = new Asks();
   readonly local = new Queue<Local>();
   adapter: Adapter | undefined;
@@ -72,6 +84,8 @@ export class Mailbox {
   nextInput = 0;
   depthMax = 0;
   closed = false;
+  /** By an operator: it takes no step until it is resumed; what comes waits. */
+  suspended = false;
   /** It stood in a circle of full mailboxes: until its own is empty, what finds no room is dropped. */
   relieved = false;
   /** Set by `stop`: the actor ends after this step. */
@@ -80,14 +94,12 @@ export class Mailbox {
   kind = '';
   private readonly host: Host;
   private readonly protocol: Protocol;
-  private readonly inbox: Inbox;
   private readonly timers = new Timers(() => this.expire());
   private readonly watches = new Watches();
   /** Promises of io calls that this step has started. */
   private calls: Promise<void>[] = [];
-  /** The step in hand came from a timer or io: its own timers begin new traces. */
+  /** The step in hand came from a timer, or from io by itself: its own timers begin new traces. */
   private rootless = true;
-  private evacuatedBytes = 0;
 
   constructor(host: Host, who: Identity, actor: Actor, state: unknown) {
     this.host = host;
@@ -97,11 +109,15 @@ export class Mailbox {
     this.inputs = who.inputs;
     this.metrics = who.metrics;
     this.actor = actor;
+    this.module = who.module;
+    this.config = who.config;
     this.state = state;
+    this.flight = new FlightRecorder(actor, who.config, host.flightMessages);
     this.protocol = compile(actor.self.declaration);
-    this.out = new OutEnvelope(who.incarnation, host.random);
+    this.out = new OutEnvelope(who.incarnation, host.random, host.sight.carried);
     this.held = new HeldMessages(this, host);
     this.inbox = new Inbox(this, host, this.protocol);
+    this.evacuation = new Evacuation(this, host.pool);
   }
 
   // ---- effects
@@ -178,7 +194,7 @@ export class Mailbox {
 
   after(delayMs: number, message: Message, key?: string): void {
     const trace = this.rootless ? undefined : this.out.trace();
-    this.timers.after(delayMs, key, () => this.own(message, trace));
+    this.timers.after(delayMs, key, () => this.own(message, trace, CAUSE.timer));
   }
 
   cancel(key: string): void {
@@ -187,17 +203,21 @@ export class Mailbox {
 
   watch(to: Address, message: Message): void {
     const { target, gone } = this.routes.to(to);
-    if (target < 0 || gone) this.own(message, undefined);
+    if (target < 0 || gone) this.own(message, undefined, CAUSE.own);
     else this.watches.add(target, this.host.incarnation(target), message);
   }
 
   io(command: string, argument: unknown): void {
     const call = (this.adapter?.commands as Commands | undefined)?.[command];
     if (call === undefined) throw new TypeError(`${this.path} has no io command ${command}`);
-    const promise = call(argument);
+    const promise = this.host.sight.command(this, call, argument);
     if (promise === undefined) return;
     this.calls.push(promise);
     promise.catch((error: unknown) => this.host.crash(this, `io ${command}`, error));
+  }
+
+  under(traceparent: string, body: () => void): void {
+    this.host.sight.under(this, parseTraceparent(traceparent), body);
   }
 
   emit(name: string, value: number): void {
@@ -223,13 +243,14 @@ export class Mailbox {
   // ---- the shell's side
 
   /** Puts a message from the actor's io into its own mailbox; false when 65,536 wait. */
-  deliver(message: Message): boolean {
+  deliver(message: Message, traceparent?: string): boolean {
     if (this.closed) {
       this.host.dead(this, 'actor-stopped', 'io', message.kind);
       return false;
     }
     if (this.local.length >= DELIVERED_MAX) return false;
-    this.own(message, undefined);
+    const trace = traceparent === undefined ? commandTrace() : parseTraceparent(traceparent);
+    this.own(message, trace, CAUSE.io);
     return true;
   }
 
@@ -240,50 +261,15 @@ export class Mailbox {
     if (message !== undefined) this.step(message);
   }
 
-  /**
-   * Called while no slab is free for what is held: what waits in slabs for this actor moves to its own memory, so that
-   * slabs come free whoever waits for whom. Returns how many messages moved.
-   */
-  evacuate(): number {
-    const { pool } = this.host;
-    const copies: Copies = new Map();
-    this.held.detach();
-    let moved = 0;
-    for (const lane of this.inputs) {
-      while (this.canEvacuate()) {
-        const at = lane.peek();
-        if (at < 0) break;
-        const known = copies.size;
-        const message = this.inbox.open(lane, at);
-        if (message === undefined) continue;
-        const own = pool.detached(message, copies);
-        const bytes = (copies.size - known) * pool.bytes;
-        this.local.push({ message: own, trace: this.out.trace(), bytes });
-        this.evacuatedBytes += bytes;
-        for (const index of pool.takeViewed()) pool.drop(index);
-        moved++;
-      }
-      lane.release();
-    }
-    return moved;
-  }
-
-  /** There is something to evacuate, and memory for it. */
-  evacuable(): boolean {
-    return this.canEvacuate() && this.inputs.some((lane) => !lane.empty());
-  }
-
-  private canEvacuate(): boolean {
-    return this.local.length < DELIVERED_MAX && this.evacuatedBytes < EVACUATED_BYTES_MAX;
-  }
-
   /** Handles the oldest message of its own. */
   stepLocal(): void {
-    const { message, trace, bytes = 0 } = this.local.shift();
-    this.evacuatedBytes -= bytes;
-    this.rootless = trace === undefined;
+    const { message, trace, cause, from = -1, bytes = 0 } = this.local.shift();
+    this.evacuation.bytes -= bytes;
+    this.rootless = trace === undefined || cause === CAUSE.timer;
     if (trace === undefined) this.out.newTrace();
     else this.out.setTrace(trace);
+    this.out.from = from;
+    this.out.cause = cause;
     this.step(message);
   }
 
@@ -293,6 +279,9 @@ export class Mailbox {
     this.out.newTrace();
     this.out.nextSpan();
     this.kind = kind;
+    if (kind === 'start' || kind === 'drain') {
+      this.flight.keepPhase(kind, this.state, this.atMs);
+    }
     part();
     this.endStep();
   }
@@ -304,7 +293,7 @@ export class Mailbox {
       this.host.incarnation(target) !== incarnation || this.host.gone(target);
     const lost = this.asks.take((a) => changed(a.route.target, a.incarnation));
     for (const a of lost) this.failAsk(a, 'target-restarted');
-    for (const message of this.watches.take(changed)) this.own(message, undefined);
+    for (const m of this.watches.take(changed)) this.own(m, undefined, CAUSE.own);
   }
 
   /** After a turn: what the runtime itself measures. */
@@ -347,15 +336,17 @@ export class Mailbox {
     if (entry !== undefined) this.failAsk(entry, 'mailbox-full');
   }
 
-  private own(message: Message, trace: Trace | undefined): void {
-    this.local.push({ message, trace });
+  private own(message: Message, trace: Trace | undefined, cause: number): void {
+    this.local.push({ message, trace, cause });
     this.host.soon();
   }
 
   private step(message: Message): void {
     this.kind = message.kind;
     this.out.nextSpan();
-    this.actor.core.step(this.state, message, this, this.atMs);
+    const isPassing = this.host.pool.viewed.length > 0;
+    this.flight.keep(message, this.state, this.atMs, isPassing);
+    this.host.sight.step(this, message);
     this.endStep();
   }
 
@@ -387,7 +378,7 @@ export class Mailbox {
   }
 
   private fail(resume: Message, error: AskFailure, trace: Trace): void {
-    this.own({ ...resume, result: { ok: false, error } } as Message, trace);
+    this.own({ ...resume, result: { ok: false, error } } as Message, trace, CAUSE.answer);
   }
 
   private expire(): void {

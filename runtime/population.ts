@@ -13,9 +13,17 @@ import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { layLanes } from './laying.ts';
 import { metricsBytes } from './metrics.ts';
-import { type ActorSpec, LANE_DEFAULTS, SLAB_DEFAULTS, type SystemSpec } from './spec.ts';
+import {
+  type ActorSpec,
+  FLIGHT_MESSAGES,
+  LANE_DEFAULTS,
+  SLAB_DEFAULTS,
+  type SystemSpec,
+} from './spec.ts';
 import type { Link, MainControl, ThreadSetup } from './thread.ts';
 import { spawnThread, type Thread, type ThreadListener, whileAlive } from './threads.ts';
+import { Sightings, TRACE_DEFAULTS } from './trace/sightings.ts';
+import type { TapSpec } from './trace/tap.ts';
 
 const SPIN_US = 50;
 const START_DEADLINE_MS = 60_000;
@@ -53,6 +61,7 @@ export class Population {
   readonly members: readonly Member[];
   /** Addresses of `sends` that found nobody. */
   unresolved: readonly string[] = [];
+  readonly sightings: Sightings;
   private readonly spec: SystemSpec;
   private readonly main: MainControl;
   private readonly on: ThreadListener;
@@ -73,6 +82,12 @@ export class Population {
     this.members = membersOf(spec, this.places);
     this.threadCount = 1 + Math.max(-1, ...this.places.map((p) => p.thread));
     this.memory = memoryOf(spec, this.threadCount, this.members.length);
+    this.sightings = new Sightings(
+      this.places,
+      this.threadCount,
+      spec.trace ?? TRACE_DEFAULTS,
+      (taps) => this.tap(taps),
+    );
     this.wakers = openWakers(this.memory.wakers);
     this.register = openRegister(this.memory.register);
   }
@@ -175,6 +190,11 @@ export class Population {
     this.rouse();
   }
 
+  /** Gives every thread the live traces in force; one that dies meanwhile is told at its next birth. */
+  private tap(taps: readonly TapSpec[]): void {
+    for (const thread of this.byThread.values()) void thread.control.tap(taps).catch(() => {});
+  }
+
   private rouse(): void {
     for (const thread of this.byThread.keys()) this.wakers.rouse(thread);
   }
@@ -194,6 +214,8 @@ export class Population {
     const thread = this.spawn(index);
     await whileAlive(thread, thread.control.load(), `${path}: loading`);
     await whileAlive(thread, thread.control.connect(this.links), `${path}: lanes`);
+    const taps = this.sightings.specs();
+    if (taps.length > 0) await whileAlive(thread, thread.control.tap(taps), `${path}: traces`);
     return thread;
   }
 
@@ -201,6 +223,8 @@ export class Population {
     const { node, spinUs = SPIN_US, memoryMb } = this.spec;
     return {
       ...this.memory,
+      sight: this.sightings.memoryOf(thread),
+      flightMessages: this.spec.flightMessages ?? FLIGHT_MESSAGES,
       thread,
       cores: availableParallelism(),
       spinUs,

@@ -46,6 +46,7 @@ export const recorder = <
     watch: (to: { name: string }, message: unknown) =>
       put({ effect: 'watch', to: where(to), message }),
     io: (command: string, argument: unknown) => put({ effect: 'io', command, argument }),
+    under: (_traceparent: string, body: () => void) => body(),
     emit: (name: string, value: number) => all && put({ effect: 'emit', name, value }),
     gauge: (name: string, value: number) => all && put({ effect: 'gauge', name, value }),
     signal: (event: unknown) => put({ effect: 'signal', event }),

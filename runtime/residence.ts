@@ -10,7 +10,9 @@ import { openRegister } from '#native/lanes/register.ts';
 import { SlabPool } from '#native/lanes/slab.ts';
 import { openWakers } from '#native/lanes/wakers.ts';
 import type { Actor, IoAdapter } from './actor.ts';
+import { dumpOf } from './flight/report.ts';
 import { type Host, hostOf, thrown } from './host.ts';
+import { type Inspection, inspectionOf } from './inspection.ts';
 import { Mailbox } from './mailbox.ts';
 import { type MetricsWriter, writeMetrics } from './metrics.ts';
 import { portOf } from './port.ts';
@@ -26,6 +28,8 @@ import type {
   ThreadEvent,
   ThreadSetup,
 } from './thread.ts';
+import { Sight } from './trace/sight.ts';
+import type { TapSpec } from './trace/tap.ts';
 
 type Loaded = {
   readonly resident: Resident;
@@ -69,6 +73,7 @@ export class Residence implements ThreadControl {
   private readonly setup: ThreadSetup;
   private readonly outside: Outside;
   private readonly machine: Machine;
+  private readonly sight: Sight;
   private readonly custody: ReturnType<typeof openCustody>;
   private readonly shell: Shell;
   private readonly host: Host;
@@ -83,8 +88,11 @@ export class Residence implements ThreadControl {
     const register = openRegister(setup.register);
     const pool = new SlabPool(setup.arena, setup.thread, wakers);
     this.machine = { wakers, register, pool };
+    this.sight = new Sight(setup.sight, (line) => outside.post({ kind: 'tapped', line }));
     this.custody = openCustody(setup.custody, setup.thread);
-    this.host = hostOf(() => this.shell, this.machine, setup.places, outside);
+    const { sight } = this;
+    const inside = { register, pool, sight, flightMessages: setup.flightMessages };
+    this.host = hostOf(() => this.shell, inside, setup.places, outside);
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
       ending: (mailbox) => void this.end(mailbox),
@@ -108,15 +116,23 @@ export class Residence implements ThreadControl {
     const entry = this.loaded.get(actor)!;
     const mailbox = this.mailboxOf(entry);
     this.mailboxes.set(actor, mailbox);
+    mailbox.metrics.gauge('suspended', 0);
     const { io, core } = entry.actor;
     if (io !== undefined) {
       const { config, dataDir } = entry.resident;
       mkdirSync(dataDir, { recursive: true, mode: 0o700 });
       const { custody, setup, outside } = this;
-      const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
+      const traceparent = (): string => this.sight.traceparent();
+      const around = { node: setup.node, custody, main: outside.main, traceparent };
+      const port = portOf(mailbox, dataDir, around);
       mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
     }
-    this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
+    try {
+      this.shell.enter(mailbox, 'start', () => core.start?.(mailbox.state, mailbox, mailbox.atMs));
+    } catch (error) {
+      this.dump(mailbox, error);
+      throw error;
+    }
     if (!mailbox.closed) this.shell.add(mailbox);
   }
 
@@ -124,6 +140,7 @@ export class Residence implements ThreadControl {
     const mailbox = this.mailboxes.get(actor);
     const drain = mailbox?.actor.core.drain;
     if (mailbox === undefined || drain === undefined) return false;
+    mailbox.suspended = false;
     // After the answer to this call, so that the caller knows what the end means.
     setImmediate(() => {
       try {
@@ -153,11 +170,39 @@ export class Residence implements ThreadControl {
     return discarded;
   }
 
+  tap(specs: readonly TapSpec[]): void {
+    this.sight.tap(specs);
+  }
+
   ping(): Promise<Beat> {
     const startMs = performance.now();
     return new Promise((resolve) => {
       setImmediate(() => resolve(this.beat(startMs)));
     });
+  }
+
+  inspect(actor: number): Inspection {
+    return inspectionOf(this.at(actor), this.setup.places);
+  }
+
+  suspend(actor: number, suspended: boolean): void {
+    const mailbox = this.at(actor);
+    mailbox.suspended = suspended;
+    mailbox.metrics.gauge('suspended', suspended ? 1 : 0);
+    this.shell.soon();
+  }
+
+  private at(actor: number): Mailbox {
+    const mailbox = this.mailboxes.get(actor);
+    if (mailbox === undefined) throw new RangeError('it does not run');
+    return mailbox;
+  }
+
+  /** Its start has failed: the report of it, before the failure itself is told. */
+  private dump(mailbox: Mailbox, error: unknown): void {
+    const { index: actor, path, out } = mailbox;
+    const crash = { actor, path, kind: 'start', ...thrown(error), trace: out.traceId() };
+    this.outside.post({ kind: 'dumped', crash, dump: dumpOf(mailbox, 'start', error) });
   }
 
   private beat(startMs: number): Beat {
@@ -192,7 +237,7 @@ export class Residence implements ThreadControl {
   }
 
   private mailboxOf({ resident, actor, metrics }: Loaded): Mailbox {
-    const { index, config } = resident;
+    const { index, config, module } = resident;
     const { path } = this.setup.places[index]!;
     const { register } = this.machine;
     const lanes = new Map<number, OutLane>();
@@ -206,7 +251,7 @@ export class Residence implements ThreadControl {
     for (const lane of inputs) lane.recover();
     const routes = new Routes(this.setup.places, path, register, lanes);
     const incarnation = register.incarnation(index);
-    const who = { index, path, incarnation, routes, inputs, metrics };
+    const who = { index, path, incarnation, routes, inputs, metrics, config, module };
     return new Mailbox(this.host, who, actor, actor.core.init(config));
   }
 }

@@ -216,11 +216,12 @@ export class Shell {
   private drainMailbox(mailbox: Mailbox): number {
     if (mailbox.held.length > 0) {
       let out = mailbox.held.flush();
-      if (!out && mailbox.held.first()!.starved && mailbox.evacuate() > 0)
+      if (!out && mailbox.held.first()!.starved && mailbox.evacuation.run() > 0)
         out = mailbox.held.flush();
       if (this.dirty.length > 0) this.flush();
       if (!out) return 0;
     }
+    if (mailbox.suspended) return 0;
     const { inputs } = mailbox;
     const first = mailbox.nextInput;
     let n = this.drainLocal(mailbox);
@@ -298,9 +299,11 @@ export class Shell {
       const waits = mailbox.held.first();
       if (waits !== undefined) {
         // Whoever waits for a slab looks at what comes in as well: it may be what holds the slabs.
-        if (waits.starved ? pool.starve() || mailbox.evacuable() : waits.stall()) return false;
+        if (waits.starved ? pool.starve() || mailbox.evacuation.isPossible() : waits.stall())
+          return false;
         continue;
       }
+      if (mailbox.suspended) continue;
       if (mailbox.local.length > 0) return false;
       for (const lane of mailbox.inputs) if (!lane.empty()) return false;
     }

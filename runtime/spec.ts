@@ -3,6 +3,7 @@
  * validated; everything here is plain data that structured clone can carry to a thread.
  */
 import type { NodeSettings } from './actor.ts';
+import type { TraceSettings } from './trace/sightings.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
 export type RestartType = 'permanent' | 'transient' | 'temporary';
@@ -69,9 +70,14 @@ export type SystemSpec = {
   readonly memoryMb?: number;
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
+  /** What is carried and recorded of traces (default: carried, nothing recorded). */
+  readonly trace?: TraceSettings;
+  /** Messages that the flight recorder of each actor keeps (default 64; 0: none). */
+  readonly flightMessages?: number;
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };
 
+export const FLIGHT_MESSAGES = 64;
 export const LANE_DEFAULTS: LaneSettings = { words: 1 << 17 };
 export const SLAB_DEFAULTS: SlabSettings = { count: 256, bytes: 512 * 1024 };

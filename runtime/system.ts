@@ -5,6 +5,8 @@ import { unreachable } from '#proto/result.ts';
 import type { SystemEvent, TreeNode } from './actor.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { DeadLetters, Notice, RuntimeEvent } from './events.ts';
+import { openWitness, type Witness } from './flight/witness.ts';
+import { type Inside, insideOf } from './inside.ts';
 import { readMetrics } from './metrics.ts';
 import { deadLettersOf, type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
@@ -35,6 +37,8 @@ export type System = {
   facts(): Facts;
   notices(): readonly Notice[];
   deadLetters(): DeadLetters;
+  /** Traces, live tables and OTP's sys verbs. */
+  readonly inside: Inside;
   /** Terminates the thread of an actor from outside, as a crash would; its supervisor restarts it. */
   kill(path: string): Promise<void>;
   /** Coordinated shutdown within ten seconds; the same promise for every caller. */
@@ -73,6 +77,8 @@ class Running {
   private readonly population: Population;
   private readonly supervision: Supervision;
   private readonly watchdog: Watchdog;
+  private readonly witness: Witness;
+  private readonly inside: Inside;
   private control: ControlServer | undefined;
   /** Who waits for the end of an actor that drains. */
   private readonly draining = new Map<Member, () => void>();
@@ -105,6 +111,9 @@ class Running {
       event: (event) => this.onThread(event),
       exit: (thread, exit) => this.onExit(thread, exit),
     });
+    this.witness = openWitness(spec.node, spec.seed ?? 1, (path, { level, text }) =>
+      this.report({ kind: 'log', path, level, text, fields: {}, atMs: unixMs() }),
+    );
     this.supervision = new Supervision(spec.root, this.population, spec.seed ?? 1, {
       report: (event) => this.report(event),
       unread: (member, count) => this.unread(member, count),
@@ -117,6 +126,11 @@ class Running {
         const paths = members.map((m) => m.place.path);
         this.report({ kind: 'deadlock', paths, discarded });
       },
+    });
+    this.inside = insideOf({
+      population: this.population,
+      beats: () => this.watchdog.beats(),
+      terminate: (thread) => this.terminate(thread),
     });
   }
 
@@ -150,6 +164,7 @@ class Running {
       facts: record.facts,
       notices: record.notices,
       deadLetters: () => this.deadLetters(),
+      inside: this.inside,
       kill: (path) => this.kill(path),
       stop: () => this.stop('asked'),
       whenStopped: this.whenStopped,
@@ -197,6 +212,7 @@ class Running {
     switch (event.kind) {
       case 'crash':
         this.reported.add(this.population.members[event.crash.actor]!.place.thread);
+        this.witness.crashed(event.crash, event.dump, unixMs());
         return this.report({ kind: 'crash', crash: event.crash, atMs: unixMs() });
       case 'ended': {
         const member = this.population.members[event.actor]!;
@@ -208,10 +224,15 @@ class Running {
       case 'signal':
         return this.onSignal(this.population.members[event.actor]!, event.event, event.atMs);
       case 'log':
+        this.witness.log(event);
         return this.report(event);
+      case 'dumped':
+        return this.witness.crashed(event.crash, event.dump, unixMs());
       case 'dead':
         this.record.letter(event.letter);
         return this.report(event);
+      case 'tapped':
+        return this.population.sightings.tapped(event.line);
       default:
         return unreachable(event);
     }
@@ -237,6 +258,7 @@ class Running {
       const { index: actor, path } = inside[0]!.place;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
       const crash = { actor, path, kind: 'thread', error, stack: exit.stack, trace: '' };
+      this.witness.crashed(crash, undefined, unixMs());
       this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
     this.supervision.died(inside, 'crash');
@@ -292,7 +314,9 @@ class Running {
 
   private async release(): Promise<void> {
     this.watchdog.stop();
+    this.population.sightings.close();
     await this.control?.close();
     await this.pool.close();
+    await this.witness.settled();
   }
 }

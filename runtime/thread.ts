@@ -9,7 +9,11 @@ import type {
   SystemView,
 } from './actor.ts';
 import type { Place } from './directory.ts';
+import type { Dump } from './flight/report.ts';
+import type { Inspection } from './inspection.ts';
 import type { OnFull } from './spec.ts';
+import type { SightMemory } from './trace/sight.ts';
+import type { TapLine, TapSpec } from './trace/tap.ts';
 
 /** A lane from one actor to another; `depthMax` and `onFull` are the receiver's. */
 export type Link = {
@@ -41,6 +45,8 @@ export type ThreadSetup = {
   readonly register: SharedArrayBuffer;
   readonly custody: SharedArrayBuffer;
   readonly arena: SlabArena;
+  readonly sight: SightMemory;
+  readonly flightMessages: number;
   readonly places: readonly Place[];
   readonly residents: readonly Resident[];
   readonly node: NodeSettings;
@@ -84,6 +90,11 @@ export type ThreadControl = {
   /** Breaks a circle of suspended actors: what this one holds becomes dead letters. */
   relieve(actor: number): number;
   ping(): Promise<Beat>;
+  /** Replaces the live traces that this thread feeds. */
+  tap(specs: readonly TapSpec[]): void;
+  /** OTP's sys verbs, between two steps. Throw for an actor that does not run here. */
+  inspect(actor: number): Inspection;
+  suspend(actor: number, suspended: boolean): void;
 };
 
 /** What a thread calls on the main thread. */
@@ -125,7 +136,9 @@ export type Crash = {
 
 /** What a thread tells the main thread; in order, and delivered even when the thread ends right after. */
 export type ThreadEvent =
-  | ({ readonly kind: 'crash' } & { readonly crash: Crash })
+  | { readonly kind: 'crash'; readonly crash: Crash; readonly dump: Dump }
+  /** An actor did not start: what it had in hand. The failure itself is told to whoever started it. */
+  | { readonly kind: 'dumped'; readonly crash: Crash; readonly dump: Dump }
   | {
       readonly kind: 'ended';
       readonly actor: number;
@@ -146,6 +159,8 @@ export type ThreadEvent =
       readonly fields: LogFields;
       readonly atMs: number;
     }
-  | { readonly kind: 'dead'; readonly letter: DeadLetter };
+  | { readonly kind: 'dead'; readonly letter: DeadLetter }
+  /** A message that a live trace shows. */
+  | { readonly kind: 'tapped'; readonly line: TapLine };
 
 export type { AskFailure };

@@ -44,6 +44,8 @@ export type Envelope = {
   incarnation: number;
   /** Monotonic milliseconds (native/clock.ts), 0 = none. */
   deadline: number;
+  /** False: no trace context is written. */
+  readonly traced: boolean;
   trace0: number;
   trace1: number;
   trace2: number;
@@ -202,12 +204,14 @@ export class Lane {
     i[at + 4] = ask;
     i[at + 5] = echo;
     this.f64[(at + 6) >> 1] = e.deadline;
-    i[at + 8] = e.trace0;
-    i[at + 9] = e.trace1;
-    i[at + 10] = e.trace2;
-    i[at + 11] = e.trace3;
-    i[at + 12] = e.span0;
-    i[at + 13] = e.span1;
+    if (e.traced) {
+      i[at + 8] = e.trace0;
+      i[at + 9] = e.trace1;
+      i[at + 10] = e.trace2;
+      i[at + 11] = e.trace3;
+      i[at + 12] = e.span0;
+      i[at + 13] = e.span1;
+    }
     this.tail = (this.tail + words) | 0;
   }
 

@@ -82,6 +82,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
     messages: 5,
     depth: 0,
     depthMax: 2,
+    suspended: false,
     handling: undefined,
     counters,
     gauges,

@@ -11,6 +11,7 @@ const envelope = (room = 0): Envelope => ({
   room,
   incarnation: 3,
   deadline: 0,
+  traced: true,
   trace0: 1,
   trace1: 2,
   trace2: 3,

@@ -1,0 +1,130 @@
+/**
+ * The inside of a running system for whoever may look into it and intervene: traces, live tables, OTP's sys verbs. Calls
+ * of the control plane; what reaches an actor goes over the control port of its thread, between two of its steps, and
+ * has a deadline: a thread that does not come to it is named.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { monotonicMs, unixMs } from '#native/clock.ts';
+import type { Inspection } from './inspection.ts';
+import { type Numbers, readNumbers } from './live/top-numbers.ts';
+import type { Member, Population } from './population.ts';
+import { withDeadline } from './port.ts';
+import type { Beat } from './thread.ts';
+import type { Thread } from './threads.ts';
+import { closest } from './topology/nearest.ts';
+import type { Span, TapReading, TapWish } from './trace/sightings.ts';
+
+const SYS_DEADLINE_MS = 1500;
+/** How long an actor may take to close before its thread is ended. */
+const CLOSE_MS = 1000;
+
+export type Inside = {
+  /** Spans of the traces whose ids begin with these digits, oldest first. */
+  spansOf(prefix: string): Promise<readonly Span[]>;
+  /** Share of traces that is recorded now. */
+  recording(): Promise<number>;
+  record(ratio: number, forMs: number): Promise<void>;
+  openTap(wish: TapWish): Promise<number>;
+  readTap(id: number): Promise<TapReading>;
+  closeTap(id: number): Promise<void>;
+  numbers(): Promise<Numbers>;
+  inspect(path: string): Promise<Inspection>;
+  suspend(path: string): Promise<void>;
+  resume(path: string): Promise<void>;
+  /** Closes it in order and starts it anew, with its thread and whoever shares that. */
+  restart(path: string): Promise<void>;
+  /** Ends its thread as a crash would; its supervisor restarts it. */
+  kill(path: string): Promise<void>;
+};
+
+/** What the inside needs of the system that it belongs to. */
+export type Outer = {
+  readonly population: Population;
+  readonly beats: () => ReadonlyMap<number, Beat>;
+  readonly terminate: (thread: Thread) => Promise<void>;
+};
+
+const memberOf = ({ members }: Population, name: string): Member => {
+  const found = members.filter(({ place: { path } }) => path === name);
+  const [member] =
+    found.length > 0 ? found : members.filter(({ place: { path } }) => path.endsWith(`.${name}`));
+  if (member === undefined) {
+    const near = closest(
+      name,
+      members.map((m) => m.place.path),
+    );
+    throw new RangeError(`no actor ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
+  }
+  return member;
+};
+
+const threadOf = (population: Population, member: Member): Thread => {
+  const thread = population.thread(member);
+  const { path } = member.place;
+  if (!thread?.alive() || member.state !== 'running') {
+    throw new RangeError(`${path} is ${member.state}: it does not run`);
+  }
+  return thread;
+};
+
+const sys = <T>(work: Promise<T>, member: Member): Promise<T> => {
+  const what = `${member.place.path}: thread ${member.place.thread} is in a long step or in native code`;
+  return withDeadline(work, SYS_DEADLINE_MS, what);
+};
+
+/**
+ * Until an actor can be started anew alone, its thread is ended after it has closed: what it had in its hands is
+ * in order, and its supervisor does the rest.
+ */
+const restart = async ({ population, terminate }: Outer, member: Member): Promise<void> => {
+  const thread = threadOf(population, member);
+  const closing = thread.control.close(member.place.index);
+  await Promise.race([closing, sleep(CLOSE_MS, undefined, { ref: false })]);
+  await terminate(thread);
+};
+
+export const insideOf = (outer: Outer): Inside => {
+  const { population } = outer;
+  const { sightings } = population;
+  const suspend = async (path: string, suspended: boolean): Promise<void> => {
+    const member = memberOf(population, path);
+    const thread = threadOf(population, member);
+    await sys(thread.control.suspend(member.place.index, suspended), member);
+  };
+  return {
+    spansOf: async (prefix) => sightings.spansOf(prefix),
+    recording: async () => sightings.recording(),
+    record: async (ratio, forMs) => sightings.record(ratio, forMs),
+    openTap: async (wish) => sightings.openTap(wish),
+    readTap: async (id) => sightings.readTap(id),
+    closeTap: async (id) => sightings.closeTap(id),
+    numbers: async () => readNumbers(population, outer.beats(), unixMs(), monotonicMs()),
+    inspect: async (path) => {
+      const member = memberOf(population, path);
+      return sys(threadOf(population, member).control.inspect(member.place.index), member);
+    },
+    suspend: (path) => suspend(path, true),
+    resume: (path) => suspend(path, false),
+    restart: (path) => restart(outer, memberOf(population, path)),
+    kill: async (path) => {
+      const member = memberOf(population, path);
+      await outer.terminate(threadOf(population, member));
+    },
+  };
+};
+
+/** Names of all calls, for both ends of the socket. */
+export const INSIDE_CALLS = [
+  'spansOf',
+  'recording',
+  'record',
+  'openTap',
+  'readTap',
+  'closeTap',
+  'numbers',
+  'inspect',
+  'suspend',
+  'resume',
+  'restart',
+  'kill',
+] as const satisfies readonly (keyof Inside)[];
