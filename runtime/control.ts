@@ -132,19 +132,21 @@ export const serveControl = async (dataDir: string, system: Shown): Promise<Cont
   };
 };
 
-type Deadline = <T>(work: Promise<T>, what: string) => Promise<T>;
+/** Looking into a node may take longer than asking how it is. */
+const INSIDE_DEADLINE_MS = 10_000;
+type Deadline = <T>(work: Promise<T>, what: string, deadlineMs?: number) => Promise<T>;
 
 const insideCalls = (remote: Remote<ControlCalls>, call: Deadline): Inside => {
   const calls = INSIDE_CALLS.map((name) => {
     const ask = remote[name] as (...given: unknown[]) => Promise<unknown>;
-    return [name, (...given: unknown[]) => call(ask(...given), name)] as const;
+    return [name, (...given: unknown[]) => call(ask(...given), name, INSIDE_DEADLINE_MS)] as const;
   });
   return Object.fromEntries(calls) as unknown as Inside;
 };
 
 export type ControlClient = ControlCalls & { close(): void };
 
-/** Connects to the node that runs on `dataDir`; rejects when there is none. Every call rejects after 2,000 ms. */
+/** Connects to the node that runs on `dataDir`; rejects when there is none. Every call rejects after 2,000 ms, those of the inside after 10,000. */
 export const connectControl = async (dataDir: string): Promise<ControlClient> => {
   const socket = connect(controlPath(dataDir));
   const connected = new Promise<void>((done, failed) => {
@@ -160,8 +162,8 @@ export const connectControl = async (dataDir: string): Promise<ControlClient> =>
   socket.on('error', drop);
   socket.on('close', () => drop(new Error('the node closed the connection')));
   const remote = wrap<ControlCalls>(socketEndpoint(socket));
-  const call = <T>(work: Promise<T>, what: string): Promise<T> =>
-    withDeadline(Promise.race([work, lost]), CALL_DEADLINE_MS, what);
+  const call: Deadline = (work, what, deadlineMs = CALL_DEADLINE_MS) =>
+    withDeadline(Promise.race([work, lost]), deadlineMs, what);
   return {
     tree: () => call(remote.tree(), 'tree'),
     metrics: () => call(remote.metrics(), 'metrics'),

@@ -9,10 +9,11 @@ import type { Inspection } from './inspection.ts';
 import { type Numbers, readNumbers } from './live/top-numbers.ts';
 import type { Member, Population } from './population.ts';
 import { withDeadline } from './port.ts';
+import type { Setting } from './spec.ts';
 import type { Beat } from './thread.ts';
 import type { Thread } from './threads.ts';
 import { closest } from './topology/nearest.ts';
-import type { Span, TapReading, TapWish } from './trace/sightings.ts';
+import type { Span, TapReading, TapWish, TraceSummary } from './trace/sightings.ts';
 
 const SYS_DEADLINE_MS = 1500;
 /** How long an actor may take to close before its thread is ended. */
@@ -21,6 +22,8 @@ const CLOSE_MS = 1000;
 export type Inside = {
   /** Spans of the traces whose ids begin with these digits, oldest first. */
   spansOf(prefix: string): Promise<readonly Span[]>;
+  /** Recorded traces, those with the most actors first. */
+  traces(most: number): Promise<readonly TraceSummary[]>;
   /** Share of traces that is recorded now. */
   recording(): Promise<number>;
   record(ratio: number, forMs: number): Promise<void>;
@@ -28,6 +31,8 @@ export type Inside = {
   readTap(id: number): Promise<TapReading>;
   closeTap(id: number): Promise<void>;
   numbers(): Promise<Numbers>;
+  /** Settings in force, secrets masked. */
+  settings(): Promise<readonly Setting[]>;
   inspect(path: string): Promise<Inspection>;
   suspend(path: string): Promise<void>;
   resume(path: string): Promise<void>;
@@ -40,6 +45,7 @@ export type Inside = {
 /** What the inside needs of the system that it belongs to. */
 export type Outer = {
   readonly population: Population;
+  readonly settings: readonly Setting[];
   readonly beats: () => ReadonlyMap<number, Beat>;
   readonly terminate: (thread: Thread) => Promise<void>;
 };
@@ -93,12 +99,14 @@ export const insideOf = (outer: Outer): Inside => {
   };
   return {
     spansOf: async (prefix) => sightings.spansOf(prefix),
+    traces: async (most) => sightings.traces(most),
     recording: async () => sightings.recording(),
     record: async (ratio, forMs) => sightings.record(ratio, forMs),
     openTap: async (wish) => sightings.openTap(wish),
     readTap: async (id) => sightings.readTap(id),
     closeTap: async (id) => sightings.closeTap(id),
     numbers: async () => readNumbers(population, outer.beats(), unixMs(), monotonicMs()),
+    settings: async () => outer.settings,
     inspect: async (path) => {
       const member = memberOf(population, path);
       return sys(threadOf(population, member).control.inspect(member.place.index), member);
@@ -116,12 +124,14 @@ export const insideOf = (outer: Outer): Inside => {
 /** Names of all calls, for both ends of the socket. */
 export const INSIDE_CALLS = [
   'spansOf',
+  'traces',
   'recording',
   'record',
   'openTap',
   'readTap',
   'closeTap',
   'numbers',
+  'settings',
   'inspect',
   'suspend',
   'resume',

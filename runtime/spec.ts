@@ -57,6 +57,9 @@ export type SlabSettings = {
   readonly bytes: number;
 };
 
+/** A setting in force as it may be shown. */
+export type Setting = { readonly path: string; readonly value: unknown; readonly source: string };
+
 export type SystemSpec = {
   readonly root: SupervisorSpec;
   readonly node: NodeSettings;
@@ -74,6 +77,8 @@ export type SystemSpec = {
   readonly trace?: TraceSettings;
   /** Messages that the flight recorder of each actor keeps (default 64; 0: none). */
   readonly flightMessages?: number;
+  /** What the console shows as configuration. */
+  readonly settings?: readonly Setting[];
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };

@@ -129,6 +129,7 @@ class Running {
     });
     this.inside = insideOf({
       population: this.population,
+      settings: spec.settings ?? [],
       beats: () => this.watchdog.beats(),
       terminate: (thread) => this.terminate(thread),
     });

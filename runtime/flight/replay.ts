@@ -1,7 +1,9 @@
 /** Runs a core with the state and the message of a crash report: does it end in the same exception? */
 import type { Actor } from '../actor.ts';
-import { type Recorded, recorder } from '../recorder.ts';
+import type { Message } from '../asks.ts';
+import type { Recorded } from '../recorder.ts';
 import { decodeValue, type Supply } from './encode.ts';
+import { replayEffects } from './replay-effects.ts';
 import { type CrashReport, type Dump, REPORT_VERSION } from './report.ts';
 
 export type Replayed = {
@@ -11,7 +13,9 @@ export type Replayed = {
   readonly thrown:
     | { readonly name: string; readonly message: string; readonly stack: string }
     | undefined;
-  readonly state: unknown;
+  readonly message: Message | undefined;
+  /** As it was shown before the step, which may change it. */
+  readonly stateBefore: unknown;
   /** What the step said before it threw. */
   readonly effects: readonly Recorded[];
 };
@@ -35,9 +39,9 @@ const supplyFrom =
 
 /** Reads a report; throws a sentence for what is none. */
 export const parseReport = (text: string): CrashReport => {
-  let report: Partial<CrashReport>;
+  let report: Partial<CrashReport> | null;
   try {
-    report = JSON.parse(text) as Partial<CrashReport>;
+    report = JSON.parse(text) as Partial<CrashReport> | null;
   } catch {
     throw new Error('this is no crash report: not JSON');
   }
@@ -47,24 +51,28 @@ export const parseReport = (text: string): CrashReport => {
   return report as CrashReport;
 };
 
-/** The state that the report holds, and the core's own at a start. */
+/** The state that the report holds; at a start without one, the core's own. */
 const stateOf = (dump: Dump, actor: Actor, config: unknown): unknown => {
   const fresh: unknown = actor.core.init(config);
-  if (dump.phase === 'start' && dump.stateIs !== 'before') return fresh;
+  if (dump.stateIs === 'none') return fresh;
   return decodeValue(dump.state, supplyFrom(fresh));
 };
 
-/** `dump.phase` must not be 'io', and `dump.stateIs` not 'none'. */
-export const replayDump = (dump: Dump, actor: Actor): Replayed => {
+/** `dump.phase` must not be 'io'. `show` makes of the state what is kept of it for people. */
+export const replayDump = (
+  dump: Dump,
+  actor: Actor,
+  show: (state: unknown) => unknown = (state) => state,
+): Replayed => {
   const config = decodeValue(dump.config, supplyFrom(undefined));
   const state = stateOf(dump, actor, config);
-  const message = decodeValue(dump.message, supplyFrom(undefined));
-  const fx = recorder(true);
+  const message = decodeValue(dump.message, supplyFrom(undefined)) as Message | null;
+  const stateBefore = show(state);
+  const { fx, take } = replayEffects(actor);
   const { core } = actor;
   let thrown: Replayed['thrown'];
   try {
-    if (dump.phase === 'step')
-      core.step(state, message as { readonly kind: string }, fx, dump.atMs);
+    if (dump.phase === 'step') core.step(state, message, fx, dump.atMs);
     else if (dump.phase !== 'io') core[dump.phase]?.(state, fx, dump.atMs);
   } catch (error) {
     const known = error instanceof Error;
@@ -73,5 +81,5 @@ export const replayDump = (dump: Dump, actor: Actor): Replayed => {
   }
   const { error } = dump;
   const reproduced = thrown?.name === error.name && thrown.message === error.message;
-  return { reproduced, thrown, state, effects: fx.take() };
+  return { reproduced, thrown, message: message ?? undefined, stateBefore, effects: take() };
 };

@@ -22,6 +22,29 @@ export const nodeSection = z.strictObject({
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')
     .describe('least severe level that is logged'),
+  trace: z
+    .strictObject({
+      carried: z.boolean().default(true).describe('messages carry W3C trace context'),
+      ratio: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe('share of traces whose steps are recorded, 0..1; node runtime trace turns it up'),
+    })
+    .prefault({})
+    .describe('what is known of the way of each message'),
+  flight: z
+    .strictObject({
+      messages: z
+        .int()
+        .min(0)
+        .max(4096)
+        .default(64)
+        .describe('last messages of each actor kept for its crash report, 0..4096; 0: none'),
+    })
+    .prefault({})
+    .describe('the flight recorder of each actor'),
 });
 
 export const databaseSection = z.strictObject({

@@ -1,5 +1,6 @@
 /** A checked topology as the specification that the system runs. */
 import type { ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
+import { effectiveSettings } from './effective.ts';
 import type { CheckedLine, Topology } from './load.ts';
 
 const childOf = (checked: CheckedLine): ChildSpec => {
@@ -35,4 +36,7 @@ export const systemSpec = (
 ): SystemSpec => ({
   root: supervisorOf(topology.root),
   node: { ...topology.view.node, genesis, database: topology.view.database },
+  trace: topology.sections.node.trace,
+  flightMessages: topology.sections.node.flight.messages,
+  settings: effectiveSettings(topology).map(({ path, value, source }) => ({ path, value, source })),
 });

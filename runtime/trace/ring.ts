@@ -174,11 +174,19 @@ const spanAt = (
   };
 };
 
+/** Traces whose first eight digits lie between these two, both included: looked at before a span is made of the words. */
+export type FirstWords = { readonly least: number; readonly most: number };
+const EVERY: FirstWords = { least: 0, most: 0xffffffff };
+
 /**
  * The spans written after the first `after` (without it: all that are there), oldest first. What the writer overwrites
  * meanwhile is left out, and counted.
  */
-export const readSpans = (memory: SharedArrayBuffer, after?: number): Reading => {
+export const readSpans = (
+  memory: SharedArrayBuffer,
+  after?: number,
+  { least, most }: FirstWords = EVERY,
+): Reading => {
   const written = writtenIn(memory);
   const fresh = (written - (after ?? Math.max(0, written - SPANS_MAX))) >>> 0;
   const count = Math.min(fresh, SPANS_MAX);
@@ -194,6 +202,10 @@ export const readSpans = (memory: SharedArrayBuffer, after?: number): Reading =>
   const names = namesIn(memory);
   const times = new Float64Array(copy.buffer);
   const spans: RawSpan[] = [];
-  for (let k = torn; k < count; k++) spans.push(spanAt(copy, times, k * SLOT_WORDS, names));
+  for (let k = torn; k < count; k++) {
+    const first = copy[k * SLOT_WORDS]! >>> 0;
+    if (first < least || first > most) continue;
+    spans.push(spanAt(copy, times, k * SLOT_WORDS, names));
+  }
   return { spans, written, lost: fresh - count + torn };
 };

@@ -39,6 +39,17 @@ export type Span = {
   readonly handledMs: number;
 };
 
+/** A recorded trace; `actor` and `kind` are those of its first step. */
+export type TraceSummary = {
+  readonly trace: string;
+  readonly startMs: number;
+  readonly elapsedMs: number;
+  readonly spans: number;
+  readonly actors: number;
+  readonly actor: string;
+  readonly kind: string;
+};
+
 /** What a live trace wants: parts that are left out match everything. Actors by path or by the end of one. */
 export type TapWish = {
   readonly actor?: string;
@@ -126,10 +137,34 @@ export class Sightings {
 
   /** Spans of the traces whose ids begin with these digits, oldest first, at most 10,000. */
   spansOf(prefix: string): readonly Span[] {
+    const digits = prefix.slice(0, 8);
+    const least = Number.parseInt(digits.padEnd(8, '0'), 16);
+    const most = Number.parseInt(digits.padEnd(8, 'f'), 16);
     const found = this.rings.flatMap((ring) =>
-      readSpans(ring).spans.filter((span) => traceIdOf(span.trace).startsWith(prefix)),
+      readSpans(ring, undefined, { least, most }).spans.filter(
+        (span) => prefix.length <= 8 || traceIdOf(span.trace).startsWith(prefix),
+      ),
     );
     return this.named(found).slice(-SPANS_SHOWN_MAX);
+  }
+
+  /** Recorded traces, those with the most actors first, then the newest. */
+  traces(most: number): readonly TraceSummary[] {
+    const byTrace = new Map<string, RawSpan[]>();
+    for (const ring of this.rings) {
+      for (const span of readSpans(ring).spans) {
+        const key = span.trace.join(' ');
+        const known = byTrace.get(key);
+        if (known === undefined) byTrace.set(key, [span]);
+        else known.push(span);
+      }
+    }
+    const offsetMs = unixMs() - monotonicMs();
+    return [...byTrace.values()]
+      .map((spans) => ({ spans, actors: new Set(spans.map((span) => span.actor)).size }))
+      .sort((a, b) => b.actors - a.actors || b.spans[0]!.startMs - a.spans[0]!.startMs)
+      .slice(0, most)
+      .map(({ spans, actors }) => this.summaryOf(spans, actors, offsetMs));
   }
 
   /** Spans written since the last call with the same marks, which are moved; and how many were overwritten unread. */
@@ -213,6 +248,20 @@ export class Sightings {
   close(): void {
     clearTimeout(this.ends);
     for (const id of [...this.taps.keys()]) this.closeTap(id);
+  }
+
+  private summaryOf(spans: readonly RawSpan[], actors: number, offsetMs: number): TraceSummary {
+    const first = spans.reduce((a, b) => (b.startMs < a.startMs ? b : a));
+    const endMs = spans.reduce((latest, span) => Math.max(latest, span.endMs), 0);
+    return {
+      trace: traceIdOf(first.trace),
+      startMs: first.startMs + offsetMs,
+      elapsedMs: endMs - first.startMs,
+      spans: spans.length,
+      actors,
+      actor: this.pathOf(first.actor),
+      kind: first.kind,
+    };
   }
 
   private lease(id: number): NodeJS.Timeout {
