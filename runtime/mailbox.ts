@@ -98,7 +98,7 @@ export class Mailbox {
   private readonly watches = new Watches();
   /** Promises of io calls that this step has started. */
   private calls: Promise<void>[] = [];
-  /** The step in hand came from a timer, or from io by itself: its own timers begin new traces. */
+  /** The step in hand is a start or came from a timer: its own timers begin new traces, or ticks would never end one. */
   private rootless = true;
 
   constructor(host: Host, who: Identity, actor: Actor, state: unknown) {
@@ -265,7 +265,7 @@ export class Mailbox {
   stepLocal(): void {
     const { message, trace, cause, from = -1, bytes = 0 } = this.local.shift();
     this.evacuation.bytes -= bytes;
-    this.rootless = trace === undefined || cause === CAUSE.timer;
+    this.rootless = cause === CAUSE.timer;
     if (trace === undefined) this.out.newTrace();
     else this.out.setTrace(trace);
     this.out.from = from;

@@ -33,6 +33,16 @@ export type MetricsSnapshot = {
   /** The last heartbeat of each thread. */
   readonly threads: readonly (Beat & { readonly thread: number })[];
   readonly deadLetters: DeadLetters;
+  /** What the runtime counts of itself. */
+  readonly runtime: readonly RuntimeNumber[];
+};
+
+/** Name without prefix; `labels` may be empty. */
+export type RuntimeNumber = {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly labels: { readonly [name: string]: string };
+  readonly value: number;
 };
 
 const DEAD = 'dead_letters:';

@@ -3,6 +3,7 @@
  * validated; everything here is plain data that structured clone can carry to a thread.
  */
 import type { NodeSettings } from './actor.ts';
+import type { OtlpSettings } from './otlp/exporter.ts';
 import type { TraceSettings } from './trace/sightings.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
@@ -77,6 +78,8 @@ export type SystemSpec = {
   readonly trace?: TraceSettings;
   /** Messages that the flight recorder of each actor keeps (default 64; 0: none). */
   readonly flightMessages?: number;
+  /** An OpenTelemetry collector that gets spans and metrics. */
+  readonly otlp?: OtlpSettings | undefined;
   /** What the console shows as configuration. */
   readonly settings?: readonly Setting[];
   /** Serve the control socket in dataDir (default true). */

@@ -18,6 +18,7 @@ import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
 import type { SystemSpec } from './spec.ts';
 import { Supervision } from './supervision.ts';
+import { openTelemetry, type Telemetry } from './telemetry.ts';
 import type { ThreadEvent } from './thread.ts';
 import type { Thread, ThreadExit } from './threads.ts';
 import { SILENT_MS, type Watchdog, watchOver } from './watchdog.ts';
@@ -79,6 +80,7 @@ class Running {
   private readonly watchdog: Watchdog;
   private readonly witness: Witness;
   private readonly inside: Inside;
+  private readonly telemetry: Telemetry;
   private control: ControlServer | undefined;
   /** Who waits for the end of an actor that drains. */
   private readonly draining = new Map<Member, () => void>();
@@ -127,6 +129,7 @@ class Running {
         this.report({ kind: 'deadlock', paths, discarded });
       },
     });
+    this.telemetry = openTelemetry(spec, this.population.sightings, this.witness);
     this.inside = insideOf({
       population: this.population,
       settings: spec.settings ?? [],
@@ -136,6 +139,11 @@ class Running {
   }
 
   async start(): Promise<void> {
+    this.telemetry.start(
+      () => this.metrics(),
+      (level, text) =>
+        this.report({ kind: 'log', path: '', level, text, fields: {}, atMs: unixMs() }),
+    );
     await this.population.load();
     for (const missing of this.population.unresolved) {
       const text = `address finds nobody: ${missing}`;
@@ -179,7 +187,7 @@ class Running {
   private metrics(): MetricsSnapshot {
     const actors = this.population.members.map((m) => numbersOf(this.population, m));
     const threads = [...this.watchdog.beats()].map(([thread, beat]) => ({ thread, ...beat }));
-    return { actors, threads, deadLetters: this.deadLetters() };
+    return { actors, threads, deadLetters: this.deadLetters(), runtime: this.telemetry.numbers() };
   }
 
   private deadLetters(): DeadLetters {
@@ -315,6 +323,7 @@ class Running {
 
   private async release(): Promise<void> {
     this.watchdog.stop();
+    await this.telemetry.close();
     this.population.sightings.close();
     await this.control?.close();
     await this.pool.close();

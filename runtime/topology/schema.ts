@@ -34,6 +34,28 @@ export const nodeSection = z.strictObject({
     })
     .prefault({})
     .describe('what is known of the way of each message'),
+  otlp: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^https?:\/\/[^\s@]+$/, 'expected http://host:4318, credentials in headersFile')
+        .describe(
+          'OTLP/HTTP endpoint of a collector; /v1/traces and /v1/metrics are put behind it',
+        ),
+      headersFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('file with HTTP headers for the collector, a line each: name: value'),
+      intervalMs: z
+        .int()
+        .min(100)
+        .max(3_600_000)
+        .default(10_000)
+        .describe('pause between two exports, ms'),
+    })
+    .optional()
+    .describe('OpenTelemetry: recorded spans and all metrics go to this collector'),
   flight: z
     .strictObject({
       messages: z

@@ -37,6 +37,7 @@ export const systemSpec = (
   root: supervisorOf(topology.root),
   node: { ...topology.view.node, genesis, database: topology.view.database },
   trace: topology.sections.node.trace,
+  otlp: topology.sections.node.otlp,
   flightMessages: topology.sections.node.flight.messages,
   settings: effectiveSettings(topology).map(({ path, value, source }) => ({ path, value, source })),
 });

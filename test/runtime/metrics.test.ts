@@ -99,6 +99,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
       { thread: 3, lagMs: 2, heapBytes: 5, arrayBufferBytes: 6, suspended: [], openAsks: 1 },
     ],
     deadLetters: { total: 2, byReason: { expired: 2 }, newest: [] },
+    runtime: [{ name: 'trace_spans', kind: 'counter', labels: { thread: '3' }, value: 7 }],
   });
   const lines = text.split('\n');
   expect(
@@ -112,6 +113,8 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
   expect(lines).toContain(
     'cybermesh_features_lag_seconds_bucket{actor="detection.features",le="+Inf"} 2',
   );
+  expect(lines).toContain('cybermesh_trace_spans_total{thread="3"} 7');
+  expect(lines).toContain('cybermesh_actor_suspended{actor="detection.features"} 0');
   expect(lines).toContain('cybermesh_dead_letters_total{reason="expired"} 2');
   expect(lines).toContain('cybermesh_thread_lag_seconds{thread="3"} 0.002');
 });
