@@ -28,6 +28,15 @@ type Walk = {
   bytes: number;
 };
 
+/** An own property whatever its name: an assignment to `__proto__` would be none. */
+export const setOwn = (object: Record<string, unknown>, key: string, value: unknown): void => {
+  if (key !== '__proto__') object[key] = value;
+  else {
+    const own = { value, writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(object, key, own);
+  }
+};
+
 const isPlain = (value: object): boolean => {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || prototype === Object.prototype;
@@ -84,7 +93,7 @@ const copyInside = (value: object, walk: Walk): unknown => {
   const entries = Object.entries(value);
   counted(walk, entries.length);
   const copy = keep<Record<string, unknown>>(Object.create(Object.getPrototypeOf(value) as object));
-  for (const [key, one] of entries) copy[key] = copyOf(one, walk);
+  for (const [key, one] of entries) setOwn(copy, key, copyOf(one, walk));
   return copy;
 };
 

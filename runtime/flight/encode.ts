@@ -2,7 +2,9 @@
  * State and messages as JSON and back: maps, sets, bytes, big integers, shared and circular references included. Values of
  * secret names are left out. Functions are named by their place: whoever reads it has to supply them.
  */
+
 import { isSecret, MASK, redact } from '../topology/secrets.ts';
+import { setOwn } from './clone.ts';
 
 /** JSON; what JSON has no form for is an object with a `$`. */
 export type Encoded =
@@ -60,7 +62,9 @@ const scalar = (value: unknown, place: string): Encoded => {
 };
 
 const encode = (value: unknown, place: string, name: string, to: Writer): Encoded => {
-  if (isSecret(name) && typeof value === 'string' && value !== '') return MASK;
+  // Texts and keys; a number of that name is a count.
+  const mayTell = (typeof value === 'string' && value !== '') || ArrayBuffer.isView(value);
+  if (mayTell && isSecret(name)) return MASK;
   if (typeof value !== 'object' || value === null) return scalar(value, place);
   const known = to.ids.get(value);
   if (known !== undefined) return { $: 'ref', id: known };
@@ -70,7 +74,10 @@ const encode = (value: unknown, place: string, name: string, to: Writer): Encode
   if (ArrayBuffer.isView(value)) return viewOf(value);
   if (Array.isArray(value)) return value.map((one, k) => inner(one, String(k)));
   if (value instanceof Map) {
-    const of = [...value].map(([key, one], k) => [inner(key, `${k}`), inner(one, String(key))]);
+    const of = [...value].map(([key, one], k) => [
+      inner(key, `${k}`),
+      inner(one, typeof key === 'string' ? key : `${k}`),
+    ]);
     return { $: 'map', of };
   }
   if (value instanceof Set) return { $: 'set', of: [...value].map((one, k) => inner(one, `${k}`)) };
@@ -137,14 +144,7 @@ const decodeEntries = (entries: readonly (readonly [string, Encoded])[], from: R
   const object: Record<string, unknown> = {};
   from.seen.push(object);
   for (const [key, one] of entries) {
-    const value = decode(one, from);
-    // An own property, whatever its name.
-    Object.defineProperty(object, key, {
-      value,
-      writable: true,
-      enumerable: true,
-      configurable: true,
-    });
+    setOwn(object, key, decode(one, from));
   }
   return object;
 };

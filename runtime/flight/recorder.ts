@@ -1,7 +1,7 @@
 /**
  * The flight recorder of one actor: references to its last messages, and now and then a copy of its state, so that at a
  * crash the state before the message in hand can be made again by running the messages since that copy. A copy is
- * taken when the log is full, and only while all copies together cost less than half a percent of the time.
+ * taken when the log is full, and only while all copies together cost less than one percent of the time.
  */
 import type { Actor } from '../actor.ts';
 import type { Message } from '../asks.ts';
@@ -10,7 +10,7 @@ import { cloneState, hidesState, type Uncloneable } from './clone.ts';
 
 const LIMITS = { valuesMax: 100_000, bytesMax: 4 << 20 };
 /** A copy may cost this part of the time since the last one. */
-const COST_FACTOR = 200;
+const COST_FACTOR = 100;
 /** What making the state again may take at a crash. */
 const REMAKE_MS = 500;
 
@@ -35,6 +35,7 @@ export class FlightRecorder {
   private readonly actor: Actor;
   private readonly config: unknown;
   private readonly capacity: number;
+  private readonly now: () => number;
   private readonly mask: number;
   private readonly messages: (Message | undefined)[];
   private readonly times: Float64Array;
@@ -52,8 +53,9 @@ export class FlightRecorder {
   private hides: boolean | undefined;
   private uncloneable: Uncloneable | undefined;
 
-  /** `messages`: how many are kept, 0 for none; rounded up to a power of two. */
-  constructor(actor: Actor, config: unknown, messages: number) {
+  /** `messages`: how many are kept, 0 for none; rounded up to a power of two. `now`: milliseconds. */
+  constructor(actor: Actor, config: unknown, messages: number, now = () => performance.now()) {
+    this.now = now;
     this.actor = actor;
     this.config = config;
     this.capacity = messages === 0 ? 0 : 2 ** Math.ceil(Math.log2(messages));
@@ -108,11 +110,10 @@ export class FlightRecorder {
   private remake(since: number): Before {
     const state = this.copy?.state ?? this.actor.core.init(this.config);
     const fx = recorder();
-    const untilMs = performance.now() + REMAKE_MS;
+    const untilMs = this.now() + REMAKE_MS;
     const kept = this.kept();
     for (const { phase, message, atMs } of kept.slice(kept.length - 1 - since, -1)) {
-      if (performance.now() > untilMs)
-        return { known: false, why: 'making it again takes too long' };
+      if (this.now() > untilMs) return { known: false, why: 'making it again takes too long' };
       try {
         if (phase === 'step') this.actor.core.step(state, message, fx, atMs);
         else this.actor.core[phase]?.(state, fx, atMs);
@@ -125,14 +126,15 @@ export class FlightRecorder {
   }
 
   private copyState(state: unknown): void {
-    const startMs = performance.now();
+    const { core } = this.actor;
+    this.hides ??= hidesState(core.init(this.config), core.init(this.config));
+    const startMs = this.now();
     this.due = this.total + Math.max(1, this.capacity >> 2);
     if (startMs - this.copiedMs < COST_FACTOR * this.costMs) return;
-    this.hides ??= hidesState(this.actor.core.init(this.config), this.actor.core.init(this.config));
     const cloned = this.hides
       ? ({ ok: false, why: 'hidden in functions' } as const)
       : cloneState(state, LIMITS);
-    this.copiedMs = performance.now();
+    this.copiedMs = this.now();
     this.costMs = this.copiedMs - startMs;
     if (!cloned.ok) {
       this.uncloneable = cloned.why;
