@@ -84,7 +84,11 @@ test('a node tells its recorded steps and all its numbers as OTLP, under its nam
     endTimeUnixNano: expect.stringMatching(/^\d{19}$/),
   });
   const metrics = await until(
-    () => collector.received.findLast((one) => one.path === '/v1/metrics'),
+    () =>
+      collector.received.findLast(
+        (one) =>
+          one.path === '/v1/metrics' && JSON.stringify(one.body).includes('handling_seconds'),
+      ),
     20_000,
   );
   const { resource, scopeMetrics } = metrics.body.resourceMetrics[0];
