@@ -28,19 +28,28 @@ const KEYS: ReadonlyMap<string, SortKey> = new Map([
 ]);
 const KEYS_SHOWN = `${[...KEYS].map(([key, name]) => `${key} ${name}`).join('  ')}  q quit`;
 
-/** Keys as they are pressed, until `stop`. */
-const listen = ({ input }: Keyboard, onKey: (key: string) => void): (() => void) => {
+/** Keys as they are pressed, up to the one that `onKey` says is the last; what was typed behind it is left. */
+const listen = ({ input }: Keyboard, onKey: (key: string) => 'on' | 'last'): (() => void) => {
+  const deafen = (): void => {
+    if (input.listeners('data').includes(heard)) {
+      input.off('data', heard);
+      input.setRawMode(false);
+      input.pause();
+    }
+  };
   const heard = (chunk: Buffer): void => {
-    for (const key of chunk.toString('latin1')) onKey(key);
+    const keys = chunk.toString('latin1');
+    for (let k = 0; k < keys.length; k++) {
+      if (onKey(keys[k]!) === 'on') continue;
+      deafen();
+      if (k + 1 < keys.length) input.unshift(chunk.subarray(k + 1));
+      return;
+    }
   };
   input.setRawMode(true);
   input.resume();
   input.on('data', heard);
-  return () => {
-    input.off('data', heard);
-    input.setRawMode(false);
-    input.pause();
-  };
+  return deafen;
 };
 
 /** Ctrl-C and Ctrl-D among them: raw keys raise no signal. */
@@ -64,9 +73,11 @@ const interactive = async (
     screen.draw([...topLines(now, before, sort, size), KEYS_SHOWN.slice(0, size.columns)]);
   };
   const deafen = listen(keyboard, (key) => {
-    if (QUIT.includes(key)) quit.abort();
     sort = KEYS.get(key) ?? sort;
     draw();
+    if (!QUIT.includes(key)) return 'on';
+    quit.abort();
+    return 'last';
   });
   output.on('resize', draw);
   const over = AbortSignal.any([signal, quit.signal]);
