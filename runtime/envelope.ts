@@ -63,8 +63,14 @@ export class OutEnvelope implements Envelope {
     this.trace1 = i[at + 9]!;
     this.trace2 = i[at + 10]!;
     this.trace3 = i[at + 11]!;
-    this.parent0 = i[at + 12]!;
-    this.parent1 = i[at + 13]!;
+  }
+
+  /** Whose message it is, and by which of its steps: read only while somebody wants to know. */
+  readOrigin(i: Int32Array, at: number, from: number, cause: number): void {
+    this.from = from;
+    this.cause = cause;
+    this.parent0 = this.traced ? i[at + 12]! : 0;
+    this.parent1 = this.traced ? i[at + 13]! : 0;
   }
 
   /** Begins a trace of its own. */

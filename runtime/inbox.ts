@@ -6,6 +6,7 @@ import type { Message } from './asks.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import { CAUSE } from './trace/ring.ts';
+import { SWITCHES } from './trace/sight.ts';
 
 export class Inbox {
   private readonly mailbox: Mailbox;
@@ -26,8 +27,9 @@ export class Inbox {
     const kind = tag & KIND_MASK;
     const { out } = this.mailbox;
     out.readTrace(lane.i32, at);
-    out.from = lane.index;
-    out.cause = tag & REPLY ? CAUSE.answer : CAUSE.message;
+    if (this.host.sight.switches[SWITCHES] !== 0) {
+      out.readOrigin(lane.i32, at, lane.index, tag & REPLY ? CAUSE.answer : CAUSE.message);
+    }
     if (tag & REPLY) return this.openReply(lane, at, kind);
     if (tag & QUESTION && lane.f64[(at + 6) >> 1]! < this.nowMs()) {
       lane.take(at);

@@ -28,7 +28,7 @@ import type { Route, Routes } from './routes.ts';
 import { Timers } from './timers.ts';
 import { parseTraceparent, type Trace } from './trace/context.ts';
 import { CAUSE } from './trace/ring.ts';
-import { commandTrace } from './trace/sight.ts';
+import { commandTrace, SWITCHES } from './trace/sight.ts';
 import { Watches } from './watches.ts';
 
 const ASK_DEADLINE_MS = 1000;
@@ -93,6 +93,8 @@ export class Mailbox {
   /** Kind of the message in hand. */
   kind = '';
   private readonly host: Host;
+  private readonly core: Actor['core'];
+  private readonly switches: Int32Array;
   private readonly protocol: Protocol;
   private readonly timers = new Timers(() => this.expire());
   private readonly watches = new Watches();
@@ -112,6 +114,8 @@ export class Mailbox {
     this.module = who.module;
     this.config = who.config;
     this.state = state;
+    this.core = actor.core;
+    this.switches = host.sight.switches;
     this.flight = new FlightRecorder(actor, who.config, host.flightMessages);
     this.protocol = compile(actor.self.declaration);
     this.out = new OutEnvelope(who.incarnation, host.random, host.sight.carried);
@@ -344,9 +348,9 @@ export class Mailbox {
   private step(message: Message): void {
     this.kind = message.kind;
     this.out.nextSpan();
-    const isPassing = this.host.pool.viewed.length > 0;
-    this.flight.keep(message, this.state, this.atMs, isPassing);
-    this.host.sight.step(this, message);
+    this.flight.keep(message, this.state, this.atMs, this.host.pool.viewed.length > 0);
+    if (this.switches[SWITCHES] === 0) this.core.step(this.state, message, this, this.atMs);
+    else this.host.sight.step(this, message);
     this.endStep();
   }
 

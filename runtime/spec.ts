@@ -76,7 +76,7 @@ export type SystemSpec = {
   readonly seed?: number;
   /** What is carried and recorded of traces (default: carried, nothing recorded). */
   readonly trace?: TraceSettings;
-  /** Messages that the flight recorder of each actor keeps (default 256; 0: none). */
+  /** Messages that the flight recorder of each actor keeps (default 32; 0: none). */
   readonly flightMessages?: number;
   /** An OpenTelemetry collector that gets spans and metrics. */
   readonly otlp?: OtlpSettings | undefined;
@@ -86,6 +86,6 @@ export type SystemSpec = {
   readonly controlSocket?: boolean;
 };
 
-export const FLIGHT_MESSAGES = 256;
+export const FLIGHT_MESSAGES = 32;
 export const LANE_DEFAULTS: LaneSettings = { words: 1 << 17 };
 export const SLAB_DEFAULTS: SlabSettings = { count: 256, bytes: 512 * 1024 };

@@ -13,6 +13,7 @@ const LIMITS = { valuesMax: 100_000, bytesMax: 4 << 20 };
 const COST_FACTOR = 100;
 /** What making the state again may take at a crash. */
 const REMAKE_MS = 500;
+const PAGE = 32;
 
 export type Phase = 'start' | 'step' | 'drain';
 export type Kept = { readonly phase: Phase; readonly message: Message; readonly atMs: number };
@@ -36,9 +37,13 @@ export class FlightRecorder {
   private readonly config: unknown;
   private readonly capacity: number;
   private readonly now: () => number;
-  private readonly mask: number;
-  private readonly messages: (Message | undefined)[];
+  private readonly pageMask: number;
+  private readonly pages: Message[][];
   private readonly times: Float64Array;
+  private page: Message[] = [];
+  /** Of the page in `pages`, and of its first time in `times`. */
+  private turned = -1;
+  private timesAt = 0;
   /** Messages kept so far, and how many of them the copy of the state has behind it. */
   private total = 0;
   private base = 0;
@@ -59,9 +64,14 @@ export class FlightRecorder {
     this.actor = actor;
     this.config = config;
     this.capacity = messages === 0 ? 0 : 2 ** Math.ceil(Math.log2(messages));
-    this.mask = this.capacity - 1;
-    this.messages = new Array<Message | undefined>(this.capacity).fill(undefined);
-    this.times = new Float64Array(this.capacity);
+    const pageSize = Math.min(PAGE, this.capacity);
+    this.pageMask = pageSize - 1;
+    // One more than are needed: the oldest is given up while the newest fills.
+    this.pages = Array.from(
+      { length: pageSize === 0 ? 0 : this.capacity / pageSize + 1 },
+      () => [],
+    );
+    this.times = new Float64Array(this.pages.length * pageSize);
     this.due = this.capacity;
   }
 
@@ -71,9 +81,10 @@ export class FlightRecorder {
     if (this.total >= this.due) this.copyState(state);
     if (this.isPassing) this.isBroken = true;
     this.isPassing = isPassing;
-    const at = this.total & this.mask;
-    this.messages[at] = message;
-    this.times[at] = atMs;
+    const at = this.total & this.pageMask;
+    if (at === 0) this.turn();
+    this.page[at] = message;
+    this.times[this.timesAt + at] = atMs;
     this.total++;
     if (isPassing) this.due = Math.min(this.due, this.total);
   }
@@ -86,11 +97,22 @@ export class FlightRecorder {
   /** What is kept, oldest first, the message in hand last. */
   kept(): Kept[] {
     const count = Math.min(this.total, this.capacity);
+    const size = this.pageMask + 1;
     return Array.from({ length: count }, (_, k) => {
-      const at = (this.total - count + k) & this.mask;
-      const message = this.messages[at]!;
-      return { phase: phaseOf(message), message, atMs: this.times[at]! };
+      const index = this.total - count + k;
+      const page = Math.floor(index / size) % this.pages.length;
+      const at = index & this.pageMask;
+      const message = this.pages[page]![at]!;
+      return { phase: phaseOf(message), message, atMs: this.times[page * size + at]! };
     });
+  }
+
+  /** A page is young memory: to keep a message there costs a store, in an old array it would cost ten. */
+  private turn(): void {
+    this.turned = (this.turned + 1) % this.pages.length;
+    this.timesAt = this.turned * (this.pageMask + 1);
+    this.page = new Array<Message>(this.pageMask + 1);
+    this.pages[this.turned] = this.page;
   }
 
   /** The state that the message in hand met, made again. */

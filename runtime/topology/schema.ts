@@ -62,7 +62,7 @@ export const nodeSection = z.strictObject({
         .int()
         .min(0)
         .max(4096)
-        .default(256)
+        .default(32)
         .describe('last messages of each actor kept for its crash report, 0..4096; 0: none'),
     })
     .prefault({})

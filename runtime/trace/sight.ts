@@ -39,14 +39,15 @@ export type SightMemory = {
 
 export class Sight {
   readonly carried: boolean;
-  private readonly control: Int32Array;
+  /** What is switched on, at SWITCHES; 0: nothing. */
+  readonly switches: Int32Array;
   private readonly ring: SpanWriter;
   private readonly post: (line: TapLine) => void;
   private taps: readonly Tap[] = [];
 
   constructor(memory: SightMemory, post: (line: TapLine) => void) {
     this.carried = memory.carried;
-    this.control = new Int32Array(memory.control);
+    this.switches = new Int32Array(memory.control);
     this.ring = new SpanWriter(memory.ring);
     this.post = post;
   }
@@ -54,15 +55,6 @@ export class Sight {
   /** Replaces the live traces of this thread. */
   tap(specs: readonly TapSpec[]): void {
     this.taps = tapsOf(specs);
-  }
-
-  /** A step of the core. */
-  step(mailbox: Mailbox, message: Message): void {
-    if (this.control[SWITCHES] === 0) {
-      mailbox.actor.core.step(mailbox.state, message, mailbox, mailbox.atMs);
-      return;
-    }
-    this.seen(mailbox, message);
   }
 
   /** What `body` says belongs to that trace, to one of its own where there is none. */
@@ -76,7 +68,7 @@ export class Sight {
     out.nextSpan();
     out.cause = CAUSE.record;
     out.from = -1;
-    const startMs = this.control[SWITCHES]! & RECORDING ? monotonicMs() : 0;
+    const startMs = this.switches[SWITCHES]! & RECORDING ? monotonicMs() : 0;
     try {
       body();
     } finally {
@@ -108,11 +100,12 @@ export class Sight {
   }
 
   private isRecorded(lastWord: number): boolean {
-    const { control } = this;
-    return (control[SWITCHES]! & RECORDING) !== 0 && lastWord >>> 0 <= control[THRESHOLD]! >>> 0;
+    const { switches } = this;
+    return (switches[SWITCHES]! & RECORDING) !== 0 && lastWord >>> 0 <= switches[THRESHOLD]! >>> 0;
   }
 
-  private seen(mailbox: Mailbox, message: Message): void {
+  /** A step of the core while something is switched on; else the mailbox takes it by itself. */
+  step(mailbox: Mailbox, message: Message): void {
     const { core } = mailbox.actor;
     const kind = innerKind(message);
     const shown = this.taps.length === 0 ? undefined : this.shown(mailbox, message, kind);
