@@ -50,10 +50,14 @@ export type Outer = {
   readonly terminate: (thread: Thread) => Promise<void>;
 };
 
+/** By its path, or by the end of one that means no other. */
 const memberOf = ({ members }: Population, name: string): Member => {
-  const found = members.filter(({ place: { path } }) => path === name);
-  const [member] =
-    found.length > 0 ? found : members.filter(({ place: { path } }) => path.endsWith(`.${name}`));
+  const exact = members.find(({ place: { path } }) => path === name);
+  const found = members.filter(({ place: { path } }) => path.endsWith(`.${name}`));
+  const member = exact ?? found[0];
+  if (exact === undefined && found.length > 1) {
+    throw new RangeError(`${name} could mean ${found.map((m) => m.place.path).join(', ')}`);
+  }
   if (member === undefined) {
     const near = closest(
       name,
@@ -84,7 +88,8 @@ const sys = <T>(work: Promise<T>, member: Member): Promise<T> => {
  */
 const restart = async ({ population, terminate }: Outer, member: Member): Promise<void> => {
   const thread = threadOf(population, member);
-  const closing = thread.control.close(member.place.index);
+  // One that fails to close is ended all the same.
+  const closing = thread.control.close(member.place.index).catch(() => {});
   await Promise.race([closing, sleep(CLOSE_MS, undefined, { ref: false })]);
   await terminate(thread);
 };

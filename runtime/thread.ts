@@ -136,9 +136,9 @@ export type Crash = {
 
 /** What a thread tells the main thread; in order, and delivered even when the thread ends right after. */
 export type ThreadEvent =
-  | { readonly kind: 'crash'; readonly crash: Crash; readonly dump: Dump }
+  | { readonly kind: 'crash'; readonly crash: Crash; readonly dump: Dump | undefined }
   /** An actor did not start: what it had in hand. The failure itself is told to whoever started it. */
-  | { readonly kind: 'dumped'; readonly crash: Crash; readonly dump: Dump }
+  | { readonly kind: 'dumped'; readonly crash: Crash; readonly dump: Dump | undefined }
   | {
       readonly kind: 'ended';
       readonly actor: number;

@@ -15,7 +15,16 @@ export type Encoded =
   | readonly Encoded[]
   | { readonly [key: string]: Encoded };
 
-type Writer = { readonly ids: Map<object, number> };
+type Writer = { readonly ids: Map<object, number>; left: number };
+
+/** More than this, a value or a kibibyte each, is not encoded: a thread that ends has to end soon. */
+export const ENCODED_MAX = 200_000;
+const PER_VALUE_BYTES = 1024;
+
+const spend = (to: Writer, bytes: number): void => {
+  to.left -= 1 + Math.floor(bytes / PER_VALUE_BYTES);
+  if (to.left < 0) throw new RangeError(`more than ${ENCODED_MAX} values`);
+};
 
 const VIEWS = {
   Uint8Array,
@@ -61,7 +70,11 @@ const scalar = (value: unknown, place: string): Encoded => {
   }
 };
 
+const sizeOf = (value: unknown): number =>
+  typeof value === 'string' ? value.length : ArrayBuffer.isView(value) ? value.byteLength : 0;
+
 const encode = (value: unknown, place: string, name: string, to: Writer): Encoded => {
+  spend(to, sizeOf(value));
   // Texts and keys; a number of that name is a count.
   const mayTell = (typeof value === 'string' && value !== '') || ArrayBuffer.isView(value);
   if (mayTell && isSecret(name)) return MASK;
@@ -88,8 +101,9 @@ const encode = (value: unknown, place: string, name: string, to: Writer): Encode
   return Object.fromEntries(entries);
 };
 
-/** Objects count in the order in which they are met, the root first: what `ref` names. */
-export const encodeValue = (value: unknown): Encoded => encode(value, '', '', { ids: new Map() });
+/** Objects count in the order in which they are met, the root first: what `ref` names. A RangeError: too much. */
+export const encodeValue = (value: unknown): Encoded =>
+  encode(value, '', '', { ids: new Map(), left: ENCODED_MAX });
 
 /** Gives the function that stood at a place of the value, e.g. `.crypto.sha256`. */
 export type Supply = (place: string) => unknown;

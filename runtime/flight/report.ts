@@ -74,8 +74,19 @@ const statesOf = (mailbox: Mailbox): States => {
   }
 };
 
-/** Called on the thread of the actor, in its last moments. */
-export const dumpOf = (mailbox: Mailbox, kind: string, error: unknown): Dump => {
+/**
+ * Called on the thread of the actor, in its last moments: whatever is wrong with what it holds, its end must not be
+ * kept up. Undefined where not even a report without a state can be made.
+ */
+export const dumpOf = (mailbox: Mailbox, kind: string, error: unknown): Dump | undefined => {
+  try {
+    return dumped(mailbox, kind, error);
+  } catch {
+    return undefined; // the crash itself is told in any case
+  }
+};
+
+const dumped = (mailbox: Mailbox, kind: string, error: unknown): Dump => {
   const kept = mailbox.flight.kept();
   const last = kept.at(-1);
   const isCore = kind === mailbox.kind && last !== undefined;

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
 import { type ControlClient, connectControl } from '#runtime/control.ts';
-import { actor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
+import { actor, supervisor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
 import { type Driver, fixture, openDriver } from './driver.ts';
 
 let system: TestSystem;
@@ -114,6 +114,16 @@ test('a thread in a long step is named instead of waited for; afterwards it answ
   // What was asked meanwhile comes late, and to nobody.
   const found = await until(() => node.inspect('echo').catch(() => undefined), 20_000);
   expect(found).toMatchObject({ path: 'echo' });
+});
+
+test('a name that several actors could have is refused, and none of them touched', async () => {
+  driver = openDriver();
+  const twins = ['a', 'b'].map((name) => supervisor(name, [actor('echo', fixture('echo'))]));
+  system = await testSystem([...twins, driver.spec], { controlSocket: true });
+  node = await connectControl(system.dataDir);
+  await expect(node.kill('echo')).rejects.toThrow('echo could mean a.echo, b.echo');
+  await node.suspend('b.echo');
+  expect(await node.inspect('a.echo')).toMatchObject({ suspended: false });
 });
 
 test('an actor that does not run is said to be so', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { cloneState, hidesState } from '#runtime/flight/clone.ts';
-import { decodeValue, encodeValue } from '#runtime/flight/encode.ts';
+import { decodeValue, ENCODED_MAX, encodeValue } from '#runtime/flight/encode.ts';
 
 const LIMITS = { valuesMax: 10_000, bytesMax: 1 << 20 };
 const none = (place: string) => {
@@ -81,6 +81,11 @@ test('a function is named by its place, and supplied when it is read', () => {
   const places: string[] = [];
   decodeValue(JSON.parse(text), (place) => places.push(place));
   expect(places).toEqual(['.crypto.sign', '.list.0']);
+});
+
+test('what is too much is refused at once', () => {
+  expect(() => encodeValue(new Array(ENCODED_MAX + 1).fill(0))).toThrow('more than 200000 values');
+  expect(() => encodeValue(new Uint8Array((ENCODED_MAX + 1) * 1024))).toThrow('more than 200000');
 });
 
 test('what is no encoded value is refused', () => {
