@@ -57,7 +57,7 @@ export type TestSystem = System & {
 /** Resolves with the first value of `look` that is not undefined or false. */
 export const until = async <T>(
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  ms = 5000,
+  ms = 20_000,
   pauseMs = 5,
 ): Promise<T> => {
   const endMs = performance.now() + ms;

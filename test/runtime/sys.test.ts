@@ -117,7 +117,7 @@ test('a thread in a long step is named instead of waited for; afterwards it answ
 });
 
 test('a name that several actors could have is refused, and none of them touched', async () => {
-  driver = openDriver();
+  driver = openDriver('driver', []);
   const twins = ['a', 'b'].map((name) => supervisor(name, [actor('echo', fixture('echo'))]));
   system = await testSystem([...twins, driver.spec], { controlSocket: true });
   node = await connectControl(system.dataDir);
