@@ -9,7 +9,14 @@ import { roleBook } from '#proto/roles.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import type { Answered, Core } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
-import { commitMark, done, onFetched, poll, subscription } from '#runtime/bus/subscription.ts';
+import {
+  commitMark,
+  done,
+  follow,
+  onFetched,
+  poll,
+  subscription,
+} from '#runtime/bus/subscription.ts';
 import { newOutbox, pendingAcks } from './acks.ts';
 import { listed, summary } from './answers.ts';
 import { NO_PACKETS } from './backend.ts';
@@ -133,7 +140,7 @@ const fetched = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx, at
       for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
     }
   }
-  fx.io('enforce', batch);
+  follow(records, fx, () => fx.io('enforce', batch));
 };
 
 /** True for a policy that is new in force. */

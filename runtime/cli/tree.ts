@@ -27,6 +27,9 @@ export const treeLines = (node: TreeNode, prefix = ''): string[] => {
   });
 };
 
+export const treeText = (tree: TreeNode): string =>
+  [`${tree.name || 'root'}  ${detail(tree)}`, ...treeLines(tree)].join('\n');
+
 export const command: Command = {
   summary: 'the supervision tree of the running node',
   usage: `tree [<topology>] [--data folder] [-o json]
@@ -36,6 +39,6 @@ ${NODE_USAGE}`,
     askNode(args, io, command, async (node) => {
       const tree = await node.tree();
       if (io.json) io.out(JSON.stringify(tree));
-      else io.out([`${tree.name || 'root'}  ${detail(tree)}`, ...treeLines(tree)].join('\n'));
+      else io.out(treeText(tree));
     }),
 };
