@@ -97,13 +97,12 @@ const run = async ({ rounds, note }: Options): Promise<Measured[]> => {
   };
   const party = { name: 'deaths', measure };
   const all = await interleave([party], rounds);
+  /** Over all seeds: a median would hide the one that went wrong. */
   const row = (name: string, key: string, gate?: number): Measured => {
-    const what = {
-      bench: 'deaths',
-      name: `${kills} terminations, ${name}`,
-      unit: 'count',
-    } as const;
-    return figure(what, all.of('deaths', key), gate === undefined ? undefined : { gate });
+    const title = `${kills * rounds} terminations, ${rounds} seeds: ${name}`;
+    const what = { bench: 'deaths', name: title, unit: 'count' } as const;
+    const total = all.of('deaths', key).reduce((sum, n) => sum + n, 0);
+    return figure(what, [total], gate === undefined ? undefined : { gate });
   };
   return [
     row('dead lanes', 'dead', 0),

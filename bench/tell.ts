@@ -11,7 +11,7 @@ import { postedTell } from './baselines/posted.ts';
 import { tellRate } from './kit/lane-system.ts';
 import { benchMain, type Options } from './kit/main.ts';
 import { interleave, type Party } from './kit/rounds.ts';
-import { compared, figure, type Measured, type Target } from './kit/rows.ts';
+import { compared, type Measured, type Target } from './kit/rows.ts';
 
 const OURS = 3 << 20;
 const POSTED = 1 << 18;
@@ -71,12 +71,10 @@ const run = async ({ rounds, note }: Options): Promise<Measured[]> => {
           compared(what(`64 B, ${name}, against ${other}`), all.of(name), all.of(other), target),
         ),
     );
-    const others = [...posted, ...foreign].map(({ name }) =>
-      name === SINGLE || name === ARRAYS
-        ? figure(what(name), all.of(name))
-        : compared(what(`64 B, 32 a step, against ${name}`), all.of('32 a step'), all.of(name)),
+    const others = foreign.map(({ name }) =>
+      compared(what(`64 B, 32 a step, against ${name}`), all.of('32 a step'), all.of(name)),
     );
-    return [...ours, ...others.filter(({ row }) => row.baseline !== null)];
+    return [...ours, ...others];
   } finally {
     erlang?.remove();
   }

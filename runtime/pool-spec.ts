@@ -19,7 +19,7 @@ export const membersOf = (
     thread: k < threads ? 'own' : `${name}-${(k % threads) + 1}`,
   }));
 
-/** `like` is what each member is. */
+/** `like` is what each member is. A pool that is significant has ended when all of its members have. */
 export const poolOf = (like: ActorSpec, shape: PoolShape): SupervisorSpec => {
   const { route, by } = shape;
   return {
@@ -27,6 +27,7 @@ export const poolOf = (like: ActorSpec, shape: PoolShape): SupervisorSpec => {
     name: like.name,
     strategy: 'one_for_one',
     intensity: INTENSITY,
+    ...(like.significant ? { significant: true, autoShutdown: 'all_significant' } : {}),
     children: membersOf(like.name, shape).map((member) => ({ ...like, ...member })),
     pool: { route, ...(by === undefined ? {} : { by }) },
   };

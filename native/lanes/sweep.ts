@@ -1,7 +1,7 @@
 /**
  * What a dead thread held goes back. The count of a slab may stand too high after a death; a sweep counts the references that
- * exist (handles in unread records, published or not, ledgers of living threads) and, when two sweeps in a row see the same generation,
- * the same count and fewer references, lowers the count. A slab that somebody can still reach changes its
+ * exist (handles in unread records, published or not, and ledgers of living threads) and, when two sweeps in a row see the
+ * same generation, the same count and fewer references, lowers the count. A slab that somebody can still reach changes its
  * count when it is released, so it never passes both.
  */
 import { laneView } from './lane.ts';

@@ -83,5 +83,5 @@ test.each([SEED, SEED + 1, SEED + 2])(
       await system.end();
     }
   },
-  Math.max(120_000, KILLS * 1000),
+  Math.max(120_000, KILLS * 5000),
 );

@@ -9,6 +9,8 @@ const PORT = 8080;
 const OTHER = 9090;
 const SENT = 5;
 const CONNECT_MS = 300;
+/** The kernel's clock goes on while a busy machine keeps us from looking: such a look is made again. */
+const REAL_TIME = { retry: 2 };
 
 for (const { name, has, needs, lateMs, backend: backendIn } of KINDS) {
   describe.skipIf(!has)(`${name} ${needs}`, () => {
@@ -51,19 +53,23 @@ for (const { name, has, needs, lateMs, backend: backendIn } of KINDS) {
 
     for (const family of [4, 6] as const) {
       const ips = [ATTACKER[family]];
-      test(`a dropped IPv${family} host is silent until its time is over, others are heard`, async () => {
-        await began();
-        expect(await inward(family)).toBe(SENT);
-        const entry = entryOf({ target: { ips, direction: 'ingress' }, ttlMs: 2500 });
-        await bring(backend, entry);
-        expect(await inward(family)).toBe(0);
-        expect(await connects(family)).toBe('timeout');
-        expect(await inward(family, 2)).toBe(SENT);
-        expect(await inward(family === 4 ? 6 : 4)).toBe(SENT);
-        await wait(entry.expiresMs - Date.now() + lateMs);
-        expect(await inward(family)).toBe(SENT);
-        expect(await connects(family)).toBe('open');
-      });
+      test(
+        `a dropped IPv${family} host is silent until its time is over, others are heard`,
+        REAL_TIME,
+        async () => {
+          await began();
+          expect(await inward(family)).toBe(SENT);
+          const entry = entryOf({ target: { ips, direction: 'ingress' }, ttlMs: 2500 });
+          await bring(backend, entry);
+          expect(await inward(family)).toBe(0);
+          expect(await connects(family)).toBe('timeout');
+          expect(await inward(family, 2)).toBe(SENT);
+          expect(await inward(family === 4 ? 6 : 4)).toBe(SENT);
+          await wait(entry.expiresMs - Date.now() + lateMs);
+          expect(await inward(family)).toBe(SENT);
+          expect(await connects(family)).toBe('open');
+        },
+      );
 
       test(`a rejected IPv${family} host is told so`, async () => {
         await enforce({ action: 'reject', target: { ips, direction: 'ingress' } });
@@ -141,35 +147,43 @@ for (const { name, has, needs, lateMs, backend: backendIn } of KINDS) {
         expect(heard).toEqual([SENT, 0, 0, SENT]);
       });
 
-      test(`a host inside an IPv${family} network outlives it, and the network outlives a host`, async () => {
-        const cidr = family === 4 ? '10.77.0.4/30' : 'fd77::4/126';
-        const host = { ips: [attackers(family, 5)], direction: 'ingress' } as const;
-        const network = { cidrs: [cidr], direction: 'ingress' } as const;
-        const [long, , short] = await enforce(
-          { target: { ...host, ips: [...host.ips] } },
-          { target: { ...network, cidrs: [...network.cidrs] }, ttlMs: 1500 },
-          { target: { ips: [attackers(family, 6)], direction: 'ingress' }, ttlMs: 400 },
-        );
-        expect(await inForce(backend)).toContain(short!.id);
-        await wait(700);
-        expect(await inward(family, 6)).toBe(0);
-        await wait(800 + lateMs);
-        expect(await inward(family, 6)).toBe(SENT);
-        expect(await inward(family, 5)).toBe(0);
-        expect(await inForce(backend)).toContain(long!.id);
-      });
+      test(
+        `a host inside an IPv${family} network outlives it, and the network outlives a host`,
+        REAL_TIME,
+        async () => {
+          const cidr = family === 4 ? '10.77.0.4/30' : 'fd77::4/126';
+          const host = { ips: [attackers(family, 5)], direction: 'ingress' } as const;
+          const network = { cidrs: [cidr], direction: 'ingress' } as const;
+          const [long, , short] = await enforce(
+            { target: { ...host, ips: [...host.ips] } },
+            { target: { ...network, cidrs: [...network.cidrs] }, ttlMs: 1500 },
+            { target: { ips: [attackers(family, 6)], direction: 'ingress' }, ttlMs: 400 },
+          );
+          expect(await inForce(backend)).toContain(short!.id);
+          await wait(700);
+          expect(await inward(family, 6)).toBe(0);
+          await wait(800 + lateMs);
+          expect(await inward(family, 6)).toBe(SENT);
+          expect(await inward(family, 5)).toBe(0);
+          expect(await inForce(backend)).toContain(long!.id);
+        },
+      );
 
-      test(`of two overlapping IPv${family} networks each part lasts as long as the longer one`, async () => {
-        const [wide, narrow] =
-          family === 4 ? ['10.77.0.0/29', '10.77.0.4/30'] : ['fd77::/125', 'fd77::4/126'];
-        await enforce(
-          { target: { cidrs: [wide], direction: 'ingress' }, ttlMs: 1500 },
-          { target: { cidrs: [narrow], direction: 'ingress' } },
-        );
-        expect([await inward(family, 2), await inward(family, 5)]).toEqual([0, 0]);
-        await wait(1500 + lateMs);
-        expect([await inward(family, 2), await inward(family, 5)]).toEqual([SENT, 0]);
-      });
+      test(
+        `of two overlapping IPv${family} networks each part lasts as long as the longer one`,
+        REAL_TIME,
+        async () => {
+          const [wide, narrow] =
+            family === 4 ? ['10.77.0.0/29', '10.77.0.4/30'] : ['fd77::/125', 'fd77::4/126'];
+          await enforce(
+            { target: { cidrs: [wide], direction: 'ingress' }, ttlMs: 1500 },
+            { target: { cidrs: [narrow], direction: 'ingress' } },
+          );
+          expect([await inward(family, 2), await inward(family, 5)]).toEqual([0, 0]);
+          await wait(1500 + lateMs);
+          expect([await inward(family, 2), await inward(family, 5)]).toEqual([SENT, 0]);
+        },
+      );
 
       test(`removing one of two overlapping IPv${family} networks leaves the other whole`, async () => {
         const [wide, narrow] =
@@ -193,39 +207,43 @@ for (const { name, has, needs, lateMs, backend: backendIn } of KINDS) {
       });
     }
 
-    test('overlapping ports of overlapping networks end each at its own time', async () => {
-      const direction = 'ingress';
-      const protocols = ['udp'];
-      await enforce(
-        {
-          target: {
-            cidrs: ['10.77.0.0/29'],
-            direction,
-            protocols,
-            ports: [{ from: 8000, to: 8500 }],
+    test(
+      'overlapping ports of overlapping networks end each at its own time',
+      REAL_TIME,
+      async () => {
+        const direction = 'ingress';
+        const protocols = ['udp'];
+        await enforce(
+          {
+            target: {
+              cidrs: ['10.77.0.0/29'],
+              direction,
+              protocols,
+              ports: [{ from: 8000, to: 8500 }],
+            },
+            ttlMs: 1500,
           },
-          ttlMs: 1500,
-        },
-        {
-          target: {
-            cidrs: ['10.77.0.4/30'],
-            direction,
-            protocols,
-            ports: [{ from: 8080, to: 9090 }],
+          {
+            target: {
+              cidrs: ['10.77.0.4/30'],
+              direction,
+              protocols,
+              ports: [{ from: 8080, to: 9090 }],
+            },
           },
-        },
-      );
-      expect(await Promise.all([inward(4, 2), inward(4, 5), inward(4, 2, OTHER)])).toEqual([
-        0,
-        0,
-        SENT,
-      ]);
-      expect(await inward(4, 5, OTHER)).toBe(0);
-      await wait(1500 + lateMs);
-      expect(await Promise.all([inward(4, 2), inward(4, 5)])).toEqual([SENT, 0]);
-    });
+        );
+        expect(await Promise.all([inward(4, 2), inward(4, 5), inward(4, 2, OTHER)])).toEqual([
+          0,
+          0,
+          SENT,
+        ]);
+        expect(await inward(4, 5, OTHER)).toBe(0);
+        await wait(1500 + lateMs);
+        expect(await Promise.all([inward(4, 2), inward(4, 5)])).toEqual([SENT, 0]);
+      },
+    );
 
-    test('a policy that is renewed lasts as long as it says now', async () => {
+    test('a policy that is renewed lasts as long as it says now', REAL_TIME, async () => {
       const [short] = await enforce({
         target: { ips: [ATTACKER[4]], direction: 'ingress' },
         ttlMs: 900,

@@ -3,6 +3,9 @@ import { afterEach, expect, test } from 'vitest';
 import { str, u32 } from '#runtime/actor.ts';
 import { type PoolShape, poolOf } from '#runtime/pool-spec.ts';
 import { hashOf, nextInTurn, rendezvous, routingFault } from '#runtime/router.ts';
+import { supervisorOf } from '#runtime/supervision.ts';
+import { decide, type History, NO_HISTORY } from '#supervisors/decide.ts';
+import { supervisor } from '#test/kit/system.ts';
 import { puppet, type Step, type Theatre, theatre } from './puppets.ts';
 
 let stage: Theatre | undefined;
@@ -37,6 +40,19 @@ const perMember = (theatre_: Theatre): { [member: string]: number[] } => {
   }
   return by;
 };
+
+test('a significant pool has ended when all of its members have, and then its own supervisor shuts down', () => {
+  const like = puppet('worker', { restart: 'transient', significant: true });
+  const others = { ...puppet('other'), restart: 'permanent' } as const;
+  const pool = poolOf(like, { size: 2, route: 'round-robin' });
+  const tree = supervisorOf(supervisor('root', [pool, others]));
+  const ends = (path: string, history: History) =>
+    decide(tree, history, { paths: [path], reason: 'normal', atMs: 0 }, { seed: 1 });
+  const first = ends('worker.worker-1', NO_HISTORY);
+  expect(first).toMatchObject({ stop: [], start: [], system: 'goes on' });
+  const last = ends('worker.worker-2', first.history);
+  expect(last).toMatchObject({ stop: ['other'], start: [], system: 'shutdown' });
+});
 
 test('round-robin: each member in turn, each sender for itself, and one member by its name', async () => {
   const { run, wait, system } = await withPool({ size: 3, route: 'round-robin' });
