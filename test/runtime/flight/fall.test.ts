@@ -4,9 +4,11 @@ import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { createArena, SlabPool } from '#native/lanes/slab.ts';
 import { openWakers, wakersBytes } from '#native/lanes/wakers.ts';
+import { address, delivery, u32 } from '#runtime/actor.ts';
 import { crashFolder } from '#runtime/flight/crash-files.ts';
 import { FlightRecorder } from '#runtime/flight/recorder.ts';
 import { parseReport } from '#runtime/flight/replay.ts';
+import { replayEffects } from '#runtime/flight/replay-effects.ts';
 import type { CrashReport } from '#runtime/flight/report.ts';
 import { type Fall, type Host, hostOf } from '#runtime/host.ts';
 import type { Mailbox } from '#runtime/mailbox.ts';
@@ -71,6 +73,34 @@ test('of an actor that has slept the report begins where it woke up', async () =
   const [first] = reports(stage);
   expect(first!.dump).toMatchObject({ stateIs: 'before', message: { n: 13 } });
   expect(first!.dump!.messages.map(({ kind }) => kind)).toEqual(['start']);
+});
+
+test('a full disk is no crash to be reported: the report would need room, too', async () => {
+  const full: Step = () => {
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+  };
+  stage = await theatre([
+    puppet('mortal', { on: { note: full } }),
+    puppet('other', { on: { note: falls } }),
+    puppet('client', { sends: ['mortal', 'other'] }),
+  ]);
+  const { system, until } = stage;
+  stage.run('client', tells(1));
+  const fulls = () =>
+    system.seen.filter((e) => e.kind === 'crash' && e.crash.reason === 'no-room').length;
+  await until(() => fulls() >= 2);
+  stage.run('client', ({ fx, to }) => fx.tell(to('other'), { kind: 'note', n: 13, key: '' }));
+  await written(stage, 1);
+  expect(new Set(reports(stage).map((one) => one.path))).toEqual(new Set(['other']));
+});
+
+test('what has no place in a delivery throws in the replay as it did', () => {
+  const store = address('store', { order: delivery({ n: u32 }) });
+  const { fx, take } = replayEffects(fragile);
+  const deliver = fx.deliver as (...given: unknown[]) => void;
+  deliver(store, { kind: 'order', n: 1 }, 1, { kind: 'done' });
+  expect(take()).toMatchObject([{ effect: 'deliver', to: 'store', n: 1 }]);
+  expect(() => deliver(store, { kind: 'order', n: -1 }, 2, { kind: 'done' })).toThrow('order.n');
 });
 
 test('bytes that the message in hand only looked at are in the report as they were', () => {
