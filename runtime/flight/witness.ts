@@ -64,7 +64,8 @@ export const openWitness = (
         kind,
         trace,
         seed,
-        log: lines.get(path) ?? [],
+        // A copy: it is written later, when the next life may have said something.
+        log: [...(lines.get(path) ?? [])],
         dump: dump ?? null,
         error: shownError(crash.error),
         stack: shownError(crash.stack),
