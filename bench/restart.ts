@@ -2,7 +2,7 @@
  * Claim: an actor whose handler throws is back within 100 us on its thread, one whose thread dies within 5 ms on a spare
  * thread, and without a spare in 1.2 times the start of a bare worker.
  *
- *   node bench/restart.ts [rounds] [-o json]
+ *   node bench/restart.ts [--rounds n] [-o json]
  *
  * Away is from the throw, or from the order to terminate, until the next incarnation has a message in hand. The baselines run
  * in the same rounds: a worker that says 'up' and nothing else, the same after importing the actor's own module (with what
@@ -13,13 +13,12 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { monotonicMs } from '#native/clock.ts';
 import type { ActorSpec, SystemSpec } from '#runtime/spec.ts';
 import { type System, startSystem } from '#runtime/system.ts';
-import { markdown } from './kit/markdown.ts';
-import { provenance } from './kit/provenance.ts';
+import { benchMain } from './kit/main.ts';
+import { compared, figure, type Measured } from './kit/rows.ts';
 
 const FALLS_A_ROUND = 50;
 /** Between two disturbances, so that each begins from rest. */
@@ -214,81 +213,30 @@ const measure = async (rounds: number, folder: string): Promise<Series> => {
   return series;
 };
 
-const sorted = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
-const median = (values: readonly number[]): number => sorted(values)[values.length >> 1]!;
+/** The cold restart may take 1.2 times its baseline: a ratio says how many times better. */
+const COLD_GATE = 1 / 1.2;
 
-type Row = {
-  readonly bench: 'restart';
-  readonly name: string;
-  readonly unit: 'us' | 'ms';
-  readonly median: number;
-  readonly min: number;
-  readonly max: number;
-  readonly baseline: number | null;
-  readonly ratio: number | null;
-  readonly target: number | null;
-  readonly met: boolean | null;
+const rowsOf = (s: Series): Measured[] => {
+  const us = (name: string) => ({ bench: 'restart', name, unit: 'us' }) as const;
+  const ms = (name: string) => ({ bench: 'restart', name, unit: 'ms' }) as const;
+  return [
+    figure(us('soft: a throw, the same thread'), s.softUs, { gate: 100, stretch: 50 }),
+    figure(us('soft, the first on a new thread'), s.firstUs),
+    figure(ms('warm: a dead thread, a spare one'), s.warmMs, { gate: 5, stretch: 2 }),
+    compared(ms('cold, against the start of a bare worker'), s.coldMs, s.bareMs, {
+      gate: COLD_GATE,
+      stretch: 1 / 1.05,
+    }),
+    compared(ms('cold, against a bare one with the module'), s.coldMs, s.bareActorMs),
+    figure(ms('baseline: a bare worker terminated, and another'), s.bareAgainMs),
+  ];
 };
 
-/** `target`: for the median, or, with a baseline, for its ratio to it. */
-const row = (
-  name: string,
-  unit: 'us' | 'ms',
-  values: readonly number[],
-  target: number | null,
-  baseline: number | null = null,
-): Row => {
-  const round = (n: number): number => Number(n.toFixed(2));
-  const middle = median(values);
-  const ratio = baseline === null ? null : middle / baseline;
-  return {
-    bench: 'restart',
-    name,
-    unit,
-    median: round(middle),
-    min: round(Math.min(...values)),
-    max: round(Math.max(...values)),
-    baseline: baseline === null ? null : round(baseline),
-    ratio: ratio === null ? null : round(ratio),
-    target,
-    met: target === null ? null : (ratio ?? middle) <= target,
-  };
-};
-
-const rowsOf = (s: Series): Row[] => [
-  row('soft: a throw, the same thread', 'us', s.softUs, 100),
-  row('soft, the first on a new thread', 'us', s.firstUs, null),
-  row('warm: a dead thread, a spare one', 'ms', s.warmMs, 5),
-  row('cold, against the start of a bare worker', 'ms', s.coldMs, 1.2, median(s.bareMs)),
-  row('cold, against a bare one with the module', 'ms', s.coldMs, null, median(s.bareActorMs)),
-  row('baseline: start of a bare worker', 'ms', s.bareMs, null),
-  row("baseline: the same, importing the actor's module", 'ms', s.bareActorMs, null),
-  row('baseline: a bare worker terminated, and another', 'ms', s.bareAgainMs, null),
-];
-
-const main = async (): Promise<void> => {
-  const options = { o: { type: 'string', short: 'o' } } as const;
-  const { values, positionals } = parseArgs({ options, allowPositionals: true });
-  const rounds = Number(positionals[0] ?? 15);
+await benchMain(async ({ rounds }) => {
   const folder = mkdtempSync(path.join(tmpdir(), 'cybermesh-restart-'));
   try {
-    const rows = rowsOf(await measure(rounds, folder));
-    if (values.o === 'json') console.log(JSON.stringify(rows));
-    else {
-      console.log(`${rounds} rounds, ${provenance()}\n`);
-      const head = ['', 'unit', 'median', 'min', 'max', 'baseline', 'ratio', 'target', 'met'];
-      const cell = (value: number | boolean | null): string => (value === null ? '' : `${value}`);
-      const cells = rows.map((r) => [
-        r.name,
-        r.unit,
-        ...[r.median, r.min, r.max, r.baseline, r.ratio, r.target, r.met].map(cell),
-      ]);
-      console.log(markdown(head, cells));
-    }
+    return rowsOf(await measure(rounds, folder));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-};
-
-await main();
-process.exit(0);
+}, 15);

@@ -342,6 +342,7 @@ class Running {
     const beganMs = performance.now();
     // A start that is under way is not waited for much longer: its thread is terminated.
     await withDeadline(this.supervision.halt(), HALT_MS, 'halt').catch(() => {});
+    this.lettersAtStop = this.countedLetters();
     const { shutdown: phases = SHUTDOWN_PHASES } = this.spec;
     const shutdown = await shutDown(this.population, beganMs, phases, {
       report: (event) => this.report(event),

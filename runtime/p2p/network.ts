@@ -216,7 +216,9 @@ const createNode = async (
     addresses: { listen: [settings.listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
+    // Heartbeats of the protocol above and `silenceMs` tell a dead peer; pings of the layers below would tell it twice.
+    streamMuxers: [yamux({ enableKeepAlive: false })],
+    connectionMonitor: { enabled: false },
     connectionManager: { inboundConnectionThreshold: 100, maxConnections: 64 },
     connectionGater: {
       denyDialMultiaddr: () => false,

@@ -1,19 +1,17 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hex } from '#proto/bytes.ts';
-import { decodeAnomaly } from '#proto/wire/anomaly.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
-import { chainOfValidator, fatesOf, topicLength, topicOf } from '#test/kit/fates.ts';
+import { chainOfValidator, fatesOf, publishedContents, topicLength } from '#test/kit/fates.ts';
 import { fillScanTable } from '#test/kit/flow-table.ts';
-import { ownPorts } from '#test/kit/local-node.ts';
 import {
   hasPostgres,
   NEEDS_POSTGRES,
   type PostgresServer,
   postgresServer,
 } from '#test/kit/postgres.ts';
-import { launchCybermesh, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { type Running, temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
+import { nodeStarter } from '#test/kit/whole-node.ts';
 
 const SCANNERS = 60;
 const RUN_MS = 150_000;
@@ -23,37 +21,21 @@ let server: PostgresServer;
 let folder: ReturnType<typeof temporaryFolder>;
 let newest: Running | undefined;
 
-/** A whole node whose telemetry reads the table; a process group, so a signal reaches all of it. */
+/** A whole node whose telemetry reads the table. */
 const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
-  const { set } = await ownPorts();
-  const source = {
+  const table = {
     kind: 'postgres',
     url: server.url,
     table: 'flows',
     pollMs: 0,
     segmentRows: 2000,
   };
-  const settings = [
-    `node.dataDir=${dataDir}`,
-    `detection.signer.config.perSecondMax=${perSecondMax}`,
-    // On a busy machine an engine that is late abstains, and the anomaly says so: another content.
-    'detection.ensemble.config.deadlineMs=600000',
-    ...Object.entries(source).map(([name, value]) => `${SOURCE}.${name}=${value}`),
-  ];
-  const sets = [...set, ...settings].map((one) => `--set=${one}`);
+  const source = Object.entries(table).map(([name, value]) => `--set=${SOURCE}.${name}=${value}`);
+  const start = await nodeStarter({ dataDir, source, perSecondMax, timeoutMs: RUN_MS });
   return () => {
-    newest = launchCybermesh(['start', 'config/local.yaml', ...sets], { timeoutMs: RUN_MS });
+    newest = start();
     return newest;
   };
-};
-
-const contentsOf = (dataDir: string): readonly string[] => {
-  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
-    const event = decodeAnomaly(value);
-    if (!event.ok) throw new Error(event.error.detail);
-    return hex(event.value.contentHash);
-  });
-  return [...new Set(contents)].toSorted();
 };
 
 describe.skipIf(!hasPostgres)(`a node on a table of flows ${NEEDS_POSTGRES}`, () => {
@@ -76,7 +58,7 @@ describe.skipIf(!hasPostgres)(`a node on a table of flows ${NEEDS_POSTGRES}`, ()
     const undisturbed = (await starter(calm, 1000))();
     const done = await undisturbed.done;
     expect(done.code, undisturbed.output().slice(-3000)).toBe(0);
-    const expected = contentsOf(calm);
+    const expected = publishedContents(calm);
     expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
 
     const dataDir = path.join(folder.path, 'killed');
@@ -90,7 +72,7 @@ describe.skipIf(!hasPostgres)(`a node on a table of flows ${NEEDS_POSTGRES}`, ()
     }
     const last = start();
     expect((await last.done).code, last.output().slice(-3000)).toBe(0);
-    expect(contentsOf(dataDir)).toEqual(expected);
+    expect(publishedContents(dataDir)).toEqual(expected);
     const { open, twice, forks, committed, published } = fatesOf(dataDir);
     expect([open, twice, forks]).toEqual([[], [], []]);
     expect(committed).toHaveLength(published.length);

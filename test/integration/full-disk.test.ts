@@ -2,16 +2,13 @@
 import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { hex } from '#proto/bytes.ts';
-import { decodeAnomaly } from '#proto/wire/anomaly.ts';
-import { TOPICS } from '#proto/wire/topics.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { factsOfChain, factsOfSql } from '#test/kit/chain-facts.ts';
-import { fatesOf, heightOf, topicOf } from '#test/kit/fates.ts';
-import { ownPorts } from '#test/kit/local-node.ts';
-import { launchCybermesh, NODE, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { fatesOf, heightOf, publishedContents } from '#test/kit/fates.ts';
+import { type Running, temporaryFolder } from '#test/kit/processes.ts';
 import { canMount, NEEDS_ROOT, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
 import { until } from '#test/kit/system.ts';
+import { nodeStarter } from '#test/kit/whole-node.ts';
 
 const SCANNERS = 150;
 /** The load lasts beyond the moment at which the disk is filled. */
@@ -25,26 +22,8 @@ const WAITS = 12;
 const made = temporaryFolder('cybermesh-full-');
 const capture = path.join(made.path, 'campaign.pcap');
 
-const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
-  const { set } = await ownPorts();
-  const settings = [
-    `node.dataDir=${dataDir}`,
-    `detection.signer.config.perSecondMax=${perSecondMax}`,
-    'detection.ensemble.config.deadlineMs=600000',
-  ];
-  const sets = [...set, ...settings].map((one) => `--set=${one}`);
-  const line = ['start', 'config/local.yaml', `--source=pcap:${capture}`, ...sets];
-  return () => launchCybermesh(line, { node: NODE, timeoutMs: RUN_MS });
-};
-
-const contentsOf = (dataDir: string): readonly string[] => {
-  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
-    const event = decodeAnomaly(value);
-    if (!event.ok) throw new Error(event.error.detail);
-    return hex(event.value.contentHash);
-  });
-  return [...new Set(contents)].toSorted();
-};
+const starter = (dataDir: string, perSecondMax: number): Promise<() => Running> =>
+  nodeStarter({ dataDir, source: [`--source=pcap:${capture}`], perSecondMax, timeoutMs: RUN_MS });
 
 /** So many ends for want of room, all actors together. */
 const waited = (run: Running, times: number): Promise<true> =>
@@ -66,7 +45,7 @@ describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
     disk = smallDisk(DISK_BYTES);
     const done = await (await starter(calm, 1000))().done;
     expect(done.code, done.stderr).toBe(0);
-    expected = contentsOf(calm);
+    expected = publishedContents(calm);
     expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
   }, RUN_MS);
   afterEach(() => disk.free());
@@ -91,7 +70,7 @@ describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
       invented: [],
       open: [],
     });
-    expect(contentsOf(dataDir)).toEqual(expected);
+    expect(publishedContents(dataDir)).toEqual(expected);
     expect(await factsOfSql(dataDir)).toEqual(factsOfChain(dataDir));
   };
 

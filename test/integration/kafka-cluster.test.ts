@@ -1,6 +1,6 @@
 /** Three real brokers: copies, leaders that move when one dies, too few of them, and two nodes of one group. */
 import { Kafka as Client } from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { KAFKA_VERSIONS, kafkaNeeds } from '#test/kit/kafka.ts';
 import { type KafkaBus, openBus } from '#test/kit/kafka-bus.ts';
@@ -61,6 +61,8 @@ describe.skipIf(kafkaNeeds() !== '')(
       nobody = `127.0.0.1:${await freePort()}`;
     }, 400_000);
     afterAll(() => cluster.remove());
+    // What one test has ended is there for the next one, however it went.
+    afterEach(() => Promise.all(cluster.nodes.map((one) => one.start())), 120_000);
 
     const open = (topics: readonly string[]): Promise<KafkaBus> =>
       openBus({ ports: { plain: 0 } }, topics, {
@@ -84,6 +86,10 @@ describe.skipIf(kafkaNeeds() !== '')(
     const leadersOf = async (topic: string): Promise<readonly number[]> => {
       const { topics } = await admin((one) => one.fetchTopicMetadata({ topics: [topic] }));
       return topics[0]!.partitions.map(({ leader }) => leader);
+    };
+    const inSync = async (topic: string): Promise<readonly number[]> => {
+      const { topics } = await admin((one) => one.fetchTopicMetadata({ topics: [topic] }));
+      return topics[0]!.partitions.map(({ isr }) => isr.length);
     };
     const withId = (id: number): ClusterNode => cluster.nodes.find((one) => one.id === id)!;
 
@@ -130,6 +136,8 @@ describe.skipIf(kafkaNeeds() !== '')(
     test('with one copy of three left a publisher is told to wait and the log says why; with a second one it goes on', async () => {
       const bus = await open(['few']);
       await insist(bus, message('few', 'k', 'before'));
+      // A broker that has just come back may not have followed yet: without it nobody could lead.
+      await expect.poll(() => inSync('few'), { timeout: TURN_MS }).toEqual([3, 3, 3]);
       const [first, second] = cluster.nodes;
       await Promise.all([first!.kill(), second!.kill()]);
       const after = insist(bus, message('few', 'k', 'after'));

@@ -10,7 +10,7 @@ import { until } from '#test/kit/system.ts';
 import { sendVisitors } from '#test/kit/visitors.ts';
 
 const RUN_MS = 240_000;
-const SCANNERS = 750;
+const SCANNERS = 1000;
 /** Anomalies a second. */
 const RATE = 15;
 let dataDir = '';

@@ -3,17 +3,23 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hex } from '#proto/bytes.ts';
-import { decodeAnomaly } from '#proto/wire/anomaly.ts';
 import { decodeCommit } from '#proto/wire/commit.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { factsOfChain, factsOfSql } from '#test/kit/chain-facts.ts';
-import { chainOfValidator, fatesOf, heightOf, topicLength, topicOf } from '#test/kit/fates.ts';
-import { ownPorts } from '#test/kit/local-node.ts';
-import { launchCybermesh, NODE, type Running } from '#test/kit/processes.ts';
+import {
+  chainOfValidator,
+  fatesOf,
+  heightOf,
+  publishedContents,
+  topicLength,
+  topicOf,
+} from '#test/kit/fates.ts';
+import type { Running } from '#test/kit/processes.ts';
 import { type Random, random } from '#test/kit/simulator/random.ts';
 import { until } from '#test/kit/system.ts';
 import { VALIDATORS } from '#test/kit/validators.ts';
+import { nodeStarter } from '#test/kit/whole-node.ts';
 
 const SCANNERS = 600;
 /** The load outlasts all lives but the last. */
@@ -26,33 +32,12 @@ const capture = path.join(folder, 'campaign.pcap');
 const calm = path.join(folder, 'calm');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A whole node as a user starts it, launcher and all; signals reach every process of it. */
-const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
-  const { set } = await ownPorts();
-  const settings = [
-    `node.dataDir=${dataDir}`,
-    `detection.signer.config.perSecondMax=${perSecondMax}`,
-    // On a busy machine an engine that is late abstains, and the anomaly says so: another content.
-    'detection.ensemble.config.deadlineMs=600000',
-  ];
-  const sets = [...set, ...settings].map((one) => `--set=${one}`);
-  const line = ['start', 'config/local.yaml', `--source=pcap:${capture}`, ...sets];
-  return () => launchCybermesh(line, { node: NODE, timeoutMs: RUN_MS });
-};
+const starter = (dataDir: string, perSecondMax: number): Promise<() => Running> =>
+  nodeStarter({ dataDir, source: [`--source=pcap:${capture}`], perSecondMax, timeoutMs: RUN_MS });
 
 const finish = async (run: Running): Promise<void> => {
   const done = await run.done;
   expect(done.code, run.output().slice(-4000)).toBe(0);
-};
-
-/** What the detector said, however often it had to say it, by content hash. */
-const contentsOf = (dataDir: string): readonly string[] => {
-  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
-    const event = decodeAnomaly(value);
-    if (!event.ok) throw new Error(event.error.detail);
-    return hex(event.value.contentHash);
-  });
-  return [...new Set(contents)].toSorted();
 };
 
 /** What an undisturbed run of the capture says. */
@@ -61,7 +46,7 @@ beforeAll(async () => {
   writeFileSync(capture, campaign(SCANNERS, 40));
   const start = await starter(calm, 1000);
   await finish(start());
-  expected = contentsOf(calm);
+  expected = publishedContents(calm);
   expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
 }, RUN_MS);
 
@@ -138,7 +123,7 @@ const survives = async (seed: number): Promise<void> => {
     invented: [],
     left: [],
   });
-  expect(contentsOf(dataDir)).toEqual(expected);
+  expect(publishedContents(dataDir)).toEqual(expected);
   expect(await factsOfSql(dataDir)).toEqual(factsOfChain(dataDir));
 };
 

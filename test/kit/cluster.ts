@@ -3,6 +3,7 @@ import { cpSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type pg from 'pg';
 import { prepareChain } from '#actors/replica/cluster/chain.ts';
+import { pidOf } from '#actors/replica/cluster/readiness.ts';
 import { pinFile, readGenesisFile } from '#actors/replica/genesis-create.ts';
 import { crypto } from '#native/crypto.ts';
 import { hex } from '#proto/bytes.ts';
@@ -12,7 +13,6 @@ import { decodeAnomaly } from '#proto/wire/anomaly.ts';
 import { decodeEvidence } from '#proto/wire/evidence.ts';
 import { DLQ_HEADERS, TOPICS } from '#proto/wire/topics.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
-import { connectControl } from '#runtime/control.ts';
 import { type ChainFacts, factsOfChain, factsOfDatabase } from './chain-facts.ts';
 import { type ChainBlock, chainOfValidator, committedCount, heightOf } from './fates.ts';
 import type { Kafka } from './kafka.ts';
@@ -57,19 +57,6 @@ export type ClusterOptions = {
   /** Folder of a node whose detector's key is used: an anomaly that grows from another cites an id with it. */
   readonly keysOf?: string;
   readonly timeoutMs: number;
-};
-
-const pidIn = async (dataDir: string): Promise<number | undefined> => {
-  try {
-    const node = await connectControl(dataDir);
-    try {
-      return (await node.status()).pid;
-    } finally {
-      node.close();
-    }
-  } catch {
-    return undefined; // it does not run, or not yet
-  }
 };
 
 const query = async (
@@ -133,7 +120,7 @@ export const startCluster = async (
   return {
     ...at,
     running,
-    pidOf: (name) => pidIn(path.join(data, name)),
+    pidOf: (name) => pidOf(path.join(data, name)),
     committed: () =>
       Math.max(...VALIDATORS.map((name) => committedCount(path.join(data, name), BRANCH))),
     contents: () => contentsOf(chainOfValidator(path.join(data, 'v1'), BRANCH)).toSorted(),

@@ -52,6 +52,16 @@ export const topicOf = (dataDir: string, topic: string): readonly TopicRecord[] 
   }));
 };
 
+/** What the detector said, however often it had to say it: content hashes (hex), each once, sorted. */
+export const publishedContents = (dataDir: string): readonly string[] => {
+  const contents = topicOf(dataDir, TOPICS.anomalies).map(({ value }) => {
+    const event = decodeAnomaly(value);
+    if (!event.ok) throw new Error(event.error.detail);
+    return hex(event.value.contentHash);
+  });
+  return [...new Set(contents)].toSorted();
+};
+
 /** One number from a file that a running node writes; 0 before there is anything. */
 const numberIn = (file: string, sql: string): number => {
   if (!existsSync(file)) return 0;

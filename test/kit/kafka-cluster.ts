@@ -20,7 +20,7 @@ export type ClusterNode = {
   /** `host:port`. */
   readonly address: string;
   readonly start: () => Promise<void>;
-  /** kill -9; `start` goes on with the same data. */
+  /** kill -9; `start` goes on with the same data, and does nothing while it runs. */
   readonly kill: () => Promise<void>;
 };
 
@@ -83,6 +83,7 @@ export const startCluster = async (
     return {
       ...{ id, port, address: `${HOST}:${port}` },
       start: async () => {
+        if (child !== undefined && child.exitCode === null && child.signalCode === null) return;
         child = await startBroker(lib, properties, [port]);
         running.add(child);
       },

@@ -48,7 +48,7 @@ test('a handler that throws: new state on the same thread, mailbox kept, its nei
   const s = await start([mortalAs(), actor('echo', fixture('echo'), { thread: 'mortal' }), d.spec]);
   d.run(note('a'), note('b', ''));
   await s.until(() => s.fact('echo', 'notes') === '1 b' && s.fact('mortal', 'notes') === '1 a');
-  const thread = s.fact('mortal', 'thread');
+  const thread = await s.until(() => s.fact('mortal', 'thread'), LONG_MS);
   d.run(die('throw', once(s)), note('c'), note('d', ''));
   await s.until(() => s.fact('mortal', 'notes') === '1 c', LONG_MS);
   await s.until(() => s.fact('echo', 'notes') === '2 d', LONG_MS);
@@ -60,7 +60,7 @@ test('a handler that throws: new state on the same thread, mailbox kept, its nei
 test('the second throw in a row waits for its back-off, and stays on its thread', async () => {
   const d = newDriver('driver', ['mortal']);
   const s = await start([mortalAs(), d.spec]);
-  const thread = s.fact('mortal', 'thread');
+  const thread = await s.until(() => s.fact('mortal', 'thread'), LONG_MS);
   d.run(die('throw', once(s)));
   await s.until(() => s.fact('mortal', 'survived') === 'throw', LONG_MS);
   d.run(die('throw', once(s, 'again')), note('after'));
@@ -105,7 +105,7 @@ test.each(['fails', 'hangs'])(
       actor('echo', fixture('echo'), { thread: 'mortal' }),
       d.spec,
     ]);
-    const thread = s.fact('mortal', 'thread');
+    const thread = await s.until(() => s.fact('mortal', 'thread'), LONG_MS);
     d.run(die('throw', once(s)), note('after'));
     await s.until(() => s.fact('mortal', 'notes') === '1 after', LONG_MS);
     expect(s.fact('mortal', 'thread')).not.toBe(thread);
@@ -164,7 +164,7 @@ test('a thread killed from outside puts no message under suspicion, however ofte
 test('memory outside the heap above its limit ends the thread, and says so', async () => {
   const d = newDriver('driver', ['mortal']);
   const s = await start([mortalAs(), d.spec], { offHeapMb: 64 });
-  const thread = s.fact('mortal', 'thread');
+  const thread = await s.until(() => s.fact('mortal', 'thread'), LONG_MS);
   d.run(die('grow', once(s)));
   await s.until(() => restarts(s) === 1, LONG_MS);
   await s.until(() => s.fact('mortal', 'thread') !== thread, LONG_MS);

@@ -76,7 +76,8 @@ export const awaitReady = async (
   return late;
 };
 
-const pidOf = async (dataDir: string): Promise<number | undefined> => {
+/** The process of the node on this data folder; undefined when none answers. */
+export const pidOf = async (dataDir: string): Promise<number | undefined> => {
   try {
     const node = await connectControl(dataDir);
     try {

@@ -35,7 +35,9 @@ test('killed in the middle of its work the signer loses nothing and the topic ho
   expect(await system.until(() => system.fact('feedback', 'contents'), 5_000)).toBe(
     String(DETECTIONS),
   );
-  expect(system.fact('feedback', 'nonces')).toBe(String(DETECTIONS));
+  expect(await system.until(() => system.fact('feedback', 'nonces'), 5_000)).toBe(
+    String(DETECTIONS),
+  );
   const { late } = await system.end();
   expect(late).toEqual([]);
   rmSync(dataDir, { recursive: true });

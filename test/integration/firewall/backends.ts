@@ -115,3 +115,18 @@ export const inForce = async (backend: Backend): Promise<readonly string[]> => {
   if (!census.ok) throw new Error(census.error.reason);
   return [...census.value.ids].sort();
 };
+
+/** Writes batch after batch, each in place of the one before, until somebody kills the process. */
+export const writeOnAndOn = async (
+  backend: Backend,
+  batchOf: (batch: number) => readonly Entry[],
+): Promise<never> => {
+  let before: string[] = [];
+  for (let batch = 0; ; batch++) {
+    const entries = batchOf(batch);
+    const outcomes = await backend.change(entries, before, Date.now());
+    const refused = outcomes.find((one) => !one.ok);
+    if (refused !== undefined) throw new Error(JSON.stringify(refused));
+    before = entries.map((entry) => entry.id);
+  }
+};

@@ -1,5 +1,5 @@
 /** An agent that is to be killed: writes and removes policies without end. Arguments: backend, namespace. */
-import { entryOf, KINDS } from './backends.ts';
+import { entryOf, KINDS, writeOnAndOn } from './backends.ts';
 
 const [, , name, netns = ''] = process.argv;
 const kind = KINDS.find((one) => one.name === name)!;
@@ -15,11 +15,4 @@ const batchOf = (batch: number) =>
   );
 await backend.restore([], Date.now());
 process.stdout.write('writing\n');
-let before: string[] = [];
-for (let batch = 0; ; batch++) {
-  const entries = batchOf(batch);
-  const outcomes = await backend.change(entries, before, Date.now());
-  const refused = outcomes.find((one) => !one.ok);
-  if (refused !== undefined) throw new Error(JSON.stringify(refused));
-  before = entries.map((entry) => entry.id);
-}
+await writeOnAndOn(backend, batchOf);

@@ -1,6 +1,6 @@
 /** An agent that is to be killed: writes and removes policies without end. Arguments: kubeconfig. */
 import { kubernetesBackend } from '#actors/enforcer/backends/kubernetes/backend.ts';
-import { entryOf } from '../firewall/backends.ts';
+import { entryOf, writeOnAndOn } from '../firewall/backends.ts';
 
 const [, , kubeconfig = ''] = process.argv;
 const backend = kubernetesBackend({
@@ -27,11 +27,4 @@ const batchOf = (batch: number) =>
       },
     }),
   );
-let before: string[] = [];
-for (let batch = 0; ; batch++) {
-  const entries = batchOf(batch);
-  const outcomes = await backend.change(entries, before, Date.now());
-  const refused = outcomes.find((one) => !one.ok);
-  if (refused !== undefined) throw new Error(JSON.stringify(refused));
-  before = entries.map((entry) => entry.id);
-}
+await writeOnAndOn(backend, batchOf);
