@@ -315,6 +315,8 @@ export type TreeNode = {
   readonly thread?: number;
   readonly state: 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
   readonly restarts: number;
+  /** An operator has suspended it: it takes no step until resumed. Left out where nobody has. */
+  readonly suspended?: true;
   readonly mailboxDepth?: number;
   readonly mailboxDepthMax?: number;
   readonly messages?: number;

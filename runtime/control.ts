@@ -1,7 +1,7 @@
 /** The control plane of a running node: calls through a Unix socket in its dataDir, readable by its owner only. */
 import { join } from 'node:path';
 import type { Remote } from 'comlink';
-import type { SystemView, TreeNode } from './actor.ts';
+import type { NodeSettings, SystemView, TreeNode } from './actor.ts';
 import type { DeadLetters, Notice } from './events.ts';
 import { INSIDE_CALLS, type Inside } from './inside.ts';
 import { type CallServer, connectCalls, serveCalls } from './local-calls.ts';
@@ -12,6 +12,8 @@ const CALL_DEADLINE_MS = 2000;
 export const controlPath = (dataDir: string): string => join(dataDir, 'control.sock');
 
 export type NodeStatus = {
+  /** Its name, node.name of the topology. */
+  readonly node: string;
   readonly pid: number;
   readonly uptimeS: number;
   readonly state: TreeNode['state'];
@@ -35,13 +37,17 @@ export type Shown = {
 export type ControlServer = CallServer;
 
 /** Serves a system. Replaces a socket that nobody listens on; the lock on dataDir is the caller's. */
-export const serveControl = (dataDir: string, system: Shown): Promise<ControlServer> => {
+export const serveControl = (
+  { name, dataDir }: Pick<NodeSettings, 'name' | 'dataDir'>,
+  system: Shown,
+): Promise<ControlServer> => {
   const calls: ControlCalls = {
     ...system.inside,
     tree: async () => system.tree(),
     metrics: async () => system.metricsText(),
     notices: async () => system.notices(),
     status: async () => ({
+      node: name,
       pid: process.pid,
       uptimeS: process.uptime(),
       state: system.tree().state,

@@ -4,6 +4,7 @@
  * has a deadline: a thread that does not come to it is named.
  */
 import { monotonicMs, unixMs } from '#native/clock.ts';
+import { noActor } from './actor-names.ts';
 import type { Inspection } from './inspection.ts';
 import { type Numbers, readNumbers } from './live/top-numbers.ts';
 import type { Member, Population } from './population.ts';
@@ -11,7 +12,6 @@ import { withDeadline } from './port.ts';
 import type { Setting } from './spec.ts';
 import type { Beat } from './thread.ts';
 import type { Thread } from './threads.ts';
-import { closest } from './topology/nearest.ts';
 import type { Span, TapReading, TapWish, TraceSummary } from './trace/sightings.ts';
 
 const SYS_DEADLINE_MS = 1500;
@@ -46,6 +46,8 @@ export type Outer = {
   readonly beats: () => ReadonlyMap<number, Beat>;
   readonly restart: (member: Member) => Promise<void>;
   readonly terminate: (thread: Thread) => Promise<void>;
+  /** An operator has intervened: for the log, and for whoever asks how the node is. */
+  readonly told: (member: Member, text: string) => void;
 };
 
 /** By its path, or by the end of one that means no other. */
@@ -57,11 +59,8 @@ const memberOf = ({ members }: Population, name: string): Member => {
     throw new RangeError(`${name} could mean ${found.map((m) => m.place.path).join(', ')}`);
   }
   if (member === undefined) {
-    const near = closest(
-      name,
-      members.map((m) => m.place.path),
-    );
-    throw new RangeError(`no actor ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
+    const paths = members.map((m) => m.place.path);
+    throw noActor(name, paths, 'actors alone');
   }
   return member;
 };
@@ -87,6 +86,7 @@ export const insideOf = (outer: Outer): Inside => {
     const member = memberOf(population, path);
     const thread = threadOf(population, member);
     await sys(thread.control.suspend(member.place.index, suspended), member);
+    outer.told(member, suspended ? 'suspended by an operator' : 'resumed by an operator');
   };
   return {
     spansOf: async (prefix) => sightings.spansOf(prefix),
@@ -107,11 +107,14 @@ export const insideOf = (outer: Outer): Inside => {
     restart: async (path) => {
       const member = memberOf(population, path);
       threadOf(population, member);
+      outer.told(member, 'restarted by an operator');
       await outer.restart(member);
     },
     kill: async (path) => {
       const member = memberOf(population, path);
-      await outer.terminate(threadOf(population, member));
+      const thread = threadOf(population, member);
+      outer.told(member, 'killed by an operator');
+      await outer.terminate(thread);
     },
   };
 };

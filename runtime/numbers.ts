@@ -71,7 +71,7 @@ export const numbersOf = (population: Population, member: Member): ActorNumbers 
     messages: counters.messages ?? 0,
     depth,
     depthMax: Math.max(depth, gauges.mailbox_depth_max ?? 0),
-    suspended: gauges.suspended === 1,
+    suspended: member.state === 'running' && gauges.suspended === 1,
     handling: distributions.handling_seconds,
     counters: without(counters),
     gauges: without(gauges),
@@ -126,6 +126,7 @@ export const treeOf = (
       messages,
       mailboxDepth: n.depth,
       mailboxDepthMax: n.depthMax,
+      ...(n.suspended ? { suspended: true as const } : {}),
       ...(facts[own] === undefined ? {} : { facts: facts[own] }),
     };
   });

@@ -141,6 +141,10 @@ class Running {
       beats: () => this.watchdog.beats(),
       restart: (member) => this.supervision.restart(member),
       terminate: (thread) => this.terminate(thread, 'killed'),
+      told: (member, text) => {
+        const notice = `${member.place.path} ${text}`;
+        this.onSignal(member, { kind: 'notice', topic: 'operator', text: notice }, unixMs());
+      },
     });
   }
 
@@ -154,7 +158,7 @@ class Running {
       this.log('warn', `address finds nobody: ${missing}`);
     }
     const { controlSocket = true, node } = this.spec;
-    if (controlSocket) this.control = await serveControl(node.dataDir, this.system());
+    if (controlSocket) this.control = await serveControl(node, this.system());
     await this.supervision.startAll();
   }
 
@@ -262,7 +266,9 @@ class Running {
   private onSignal({ place: { path } }: Member, event: SystemEvent, atMs: number): void {
     if (event.kind === 'fact') this.record.fact(path, event.name, event.value);
     if (event.kind === 'notice') {
-      this.record.notice({ atMs, path, topic: event.topic, text: event.text });
+      const { topic, text } = event;
+      this.record.notice({ atMs, path, topic, text });
+      this.witness.log({ path, atMs, level: 'info', text, fields: { topic } });
     }
     this.report({ kind: 'signal', path, event, atMs });
   }

@@ -8,7 +8,7 @@ import { readArguments, takeOutput } from './arguments.ts';
 import { type CliIo, type Command, EXIT, refuse } from './command.ts';
 import { completions, wordsOf } from './console-line.ts';
 import { findVerb, helpText, unknownVerb } from './console-verbs.ts';
-import { connectNode, dataDirOf, failure, faultText, NODE_USAGE } from './running-node.ts';
+import { connectNode, dataDirOf, failure, faultText, isLost, NODE_USAGE } from './running-node.ts';
 import type { Keyboard } from './verb.ts';
 
 const PROMPT = 'cybermesh> ';
@@ -52,8 +52,6 @@ const nodeOf = async (session: Session): Promise<ControlClient | undefined> => {
   return node.value;
 };
 
-const LOST = /closed the connection|EPIPE|ECONNRESET/;
-
 /** True when the line was carried out. */
 const runVerb = async (session: Session, line: string): Promise<boolean> => {
   const fail = (text: string): boolean => {
@@ -82,7 +80,7 @@ const runVerb = async (session: Session, line: string): Promise<boolean> => {
   try {
     return (await verb.run(asking, parsed.value)) === EXIT.ok;
   } catch (fault) {
-    if (LOST.test((fault as Error).message)) {
+    if (isLost(fault)) {
       node.close();
       session.node = undefined;
     }

@@ -43,10 +43,17 @@ export const connectNode = async (dataDir: string): Promise<Result<ControlClient
   }
 };
 
+const LOST = /closed the connection|EPIPE|ECONNRESET/;
+
+/** The connection is gone: another one may succeed. */
+export const isLost = (fault: unknown): boolean => LOST.test((fault as Error).message);
+
 /** What a call of the node failed with: the node's own refusal, or that there was no answer. */
 export const faultText = (fault: unknown): string => {
   const { name, message } = fault as Error;
-  return name === 'RangeError' ? message : `the node does not answer: ${message}`;
+  if (name === 'RangeError') return message;
+  if (isLost(fault)) return 'the node has ended, or has closed the connection';
+  return `the node does not answer: ${message}`;
 };
 
 /** Connects, asks, disconnects. A node that does not run or does not answer is a failure with a sentence. */

@@ -1,9 +1,10 @@
 /** `trace`: messages between actors as they pass, and the tree of cause and consequence of one of them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Shown, Span, TapWish, TraceSummary } from '#runtime/trace/sightings.ts';
+import type { Shown, TapWish, TraceSummary } from '#runtime/trace/sightings.ts';
 import { millis, traceTrees, treeText } from '#runtime/trace/tree.ts';
 import { type Parsed, readDuration } from './arguments.ts';
 import { EXIT } from './command.ts';
+import { namedNodes, openTaps, spansOf, tracesOf } from './several-nodes.ts';
 import { type Asking, commandOf, verb, wrong } from './verb.ts';
 
 const OPTIONS = {
@@ -32,6 +33,23 @@ const ID = /^[0-9a-f]{4,32}$/;
 const countOf = (text: string | undefined, usual: number, most: number): number | undefined => {
   const count = Number(text ?? usual);
   return Number.isInteger(count) && count >= 1 && count <= most ? count : undefined;
+};
+
+/** What a live trace takes. */
+const LIVE = ['actor', 'from', 'to', 'kind', 'id', 'max', 'rate', 'for'] as const;
+
+/** What cannot stand together. */
+const together = (options: Options, id: string | undefined): string | undefined => {
+  const modes = [
+    ...(id === undefined ? [] : [id]),
+    ...(options.record === undefined ? [] : ['--record']),
+    ...(options.list === true ? ['--list'] : []),
+  ];
+  const live = LIVE.filter((name) => options[name] !== undefined).map((name) => `--${name}`);
+  const [first, second] = [...modes, ...live];
+  if (modes.length > 0 && second !== undefined) return `${first} and ${second} do not go together`;
+  if (options.ratio !== undefined && options.record === undefined) return '--ratio needs --record';
+  return undefined;
 };
 
 type Wanted = { readonly wish: TapWish; readonly max: number; readonly forMs: number };
@@ -76,15 +94,15 @@ const lineOf = (one: Shown): string => {
 };
 
 const follow = async (asking: Asking, { wish, max, forMs }: Wanted): Promise<number> => {
-  const { node, io, signal } = asking;
+  const { io, signal } = asking;
   const untilMs = performance.now() + forMs;
-  const tap = await node.openTap(wish);
+  const taps = await openTaps(await namedNodes(asking.nodes), wish);
   const kept: Shown[] = [];
   let shown = 0;
   let leftOut = 0;
   while (shown < max) {
     const isOver = signal.aborted || performance.now() >= untilMs;
-    const reading = await node.readTap(tap);
+    const reading = await taps.read();
     const lines = reading.lines.slice(0, max - shown);
     leftOut = reading.leftOut + reading.lines.length - lines.length;
     shown += lines.length;
@@ -93,12 +111,11 @@ const follow = async (asking: Asking, { wish, max, forMs }: Wanted): Promise<num
     if (isOver) break;
     if (shown < max) await sleep(POLL_MS, undefined, { signal }).catch(() => {}); // Ctrl-C ends it
   }
-  await node.closeTap(tap);
-  const why = shown >= max ? ` (--max ${max})` : '';
+  await taps.close();
   if (io.json) io.out(JSON.stringify({ messages: kept, leftOut }));
   else
     io.out(
-      `${shown} messages shown${why}, ${leftOut} left out (at most ${wish.perSecondMax} a second: --rate)`,
+      `${shown} messages shown, ${leftOut} left out (--max ${max}, --rate ${wish.perSecondMax})`,
     );
   return EXIT.ok;
 };
@@ -106,14 +123,9 @@ const follow = async (asking: Asking, { wish, max, forMs }: Wanted): Promise<num
 const NOTHING =
   'spans are recorded only when that is switched on: trace --record 60s, or node.trace.ratio in the topology';
 
-const gather = async ({ nodes }: Asking, prefix: string): Promise<readonly Span[]> => {
-  const spans = await Promise.all(nodes.map((node) => node.spansOf(prefix)));
-  return spans.flat();
-};
-
 const showTrace = async (asking: Asking, id: string): Promise<number> => {
-  const { io } = asking;
-  const trees = traceTrees(await gather(asking, id));
+  const { io, nodes } = asking;
+  const trees = traceTrees(await spansOf(await namedNodes(nodes), id));
   const [tree] = trees;
   if (tree === undefined) {
     const fault = `no recorded trace begins with ${id}; ${NOTHING}`;
@@ -137,15 +149,15 @@ const summary = (one: TraceSummary): string => {
 };
 
 const list = async (asking: Asking): Promise<number> => {
-  const { io, node } = asking;
-  const traces = await node.traces(LISTED);
+  const { io, nodes } = asking;
+  const traces = await tracesOf(await namedNodes(nodes), LISTED);
   if (io.json) io.out(JSON.stringify({ traces }));
   else io.out(traces.length === 0 ? `no traces: ${NOTHING}` : traces.map(summary).join('\n'));
   return EXIT.ok;
 };
 
-const record = async ({ node, io }: Asking, forMs: number, ratio: number): Promise<number> => {
-  await node.record(ratio, forMs);
+const record = async ({ nodes, io }: Asking, forMs: number, ratio: number): Promise<number> => {
+  await Promise.all(nodes.map((node) => node.record(ratio, forMs)));
   const text = ratio === 0 ? 'nothing is recorded' : `${ratio * 100} % of all traces are recorded`;
   if (io.json) io.out(JSON.stringify({ ok: true, ratio, forMs }));
   else io.out(`${text} for ${forMs / 1000} s`);
@@ -159,8 +171,9 @@ export const trace = verb({
 
 Without an id: messages as they are handled, each with the time that took, until Ctrl-C, --max or --for.
 With the first digits of a trace id (each line shows eight): every step that it caused, as a tree, across actors, io,
-the bus and libp2p, with the time in the queue and the time of handling, in milliseconds. Several --data folders
-make one tree of what several nodes saw. Of steps only those of recorded traces are known.
+the bus and libp2p, with the time in the queue and the time of handling, in milliseconds. Of steps
+only those of recorded traces are known. Several --data folders: what several nodes saw, in one tree or one stream, each
+path with the name of its node.
 
   --actor name        only messages to or from this actor, or this branch of the tree
   --from, --to name   only messages from, or to, this one
@@ -174,11 +187,14 @@ make one tree of what several nodes saw. Of steps only those of recorded traces 
   options: OPTIONS,
   positionals: [],
   optional: 1,
+  isOfNodes: true,
   run: async (asking, { options, positionals: [id] }) => {
+    const fault = together(options, id);
+    if (fault !== undefined) return wrong(asking, 'trace', fault);
     if (options.record !== undefined) {
       const time = readDuration(options.record);
       if (!time.ok) return wrong(asking, 'trace', `--record: ${time.error}`);
-      const ratio = Number(options.ratio ?? 1);
+      const ratio = Number((options.ratio ?? '1').trim() || 'nothing');
       if (!(ratio >= 0 && ratio <= 1)) return wrong(asking, 'trace', '--ratio takes 0 to 1');
       return record(asking, time.value, ratio);
     }

@@ -6,7 +6,7 @@ import { askNode, NODE_USAGE } from './running-node.ts';
 const detail = (node: TreeNode): string => {
   if (node.kind === 'supervisor') return node.strategy ?? '';
   const parts = [
-    node.state,
+    node.suspended ? `${node.state} (suspended)` : node.state,
     ...(node.thread === undefined ? [] : [`thread ${node.thread}`]),
     ...(node.restarts === 0 ? [] : [`${node.restarts} restarts`]),
     ...(node.mailboxDepth === undefined

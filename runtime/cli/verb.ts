@@ -35,6 +35,8 @@ export type Verb<O extends OptionKinds = OptionKinds> = {
   readonly optional: number;
   /** The first positional is an actor: the console completes it. */
   readonly isOfActor?: boolean;
+  /** It asks every node that is named; else one is all that may be named. */
+  readonly isOfNodes?: boolean;
   /** Resolves to the exit code; what it throws is said as an error. */
   readonly run: (asking: Asking, parsed: Parsed<O>) => Promise<number>;
 };
@@ -105,6 +107,9 @@ export const commandOf = (given: Verb): Command => {
       const extra = positionals[named.length + optional];
       if (extra !== undefined) return refuse(io, command, `unexpected argument ${extra}`);
       const data = (options as { readonly data?: readonly string[] }).data;
+      if ((data?.length ?? 0) > 1 && given.isOfNodes !== true) {
+        return refuse(io, command, `${given.name} asks one node: one --data`);
+      }
       const folders: string[] = [];
       for (const one of data ?? [undefined]) {
         const folder = await dataDirOf(one, file, io);

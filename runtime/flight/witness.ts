@@ -1,6 +1,8 @@
 /** On the main thread: the last log lines of each actor, and a crash report on disk for each crash. */
+
+import type { LogFields } from '../actor.ts';
 import { packageVersion } from '../package-version.ts';
-import type { Crash, ThreadEvent } from '../thread.ts';
+import type { Crash } from '../thread.ts';
 import { redact } from '../topology/secrets.ts';
 import { openCrashFiles } from './crash-files.ts';
 import {
@@ -15,8 +17,11 @@ const LINES_MAX = 50;
 
 export type Told = { readonly level: 'warn' | 'error'; readonly text: string };
 
+/** What an actor has said, to the log or to whoever asks how the node is. */
+export type Said = LogEntry & { readonly path: string; readonly fields: LogFields };
+
 export type Witness = {
-  readonly log: (line: Extract<ThreadEvent, { kind: 'log' }>) => void;
+  readonly log: (said: Said) => void;
   /** `dump` is missing where the thread ended without an exception. */
   readonly crashed: (crash: Crash, dump: Dump | undefined, atMs: number) => void;
   /** Reports written since the start. */

@@ -51,7 +51,7 @@ export const readNumbers = (
       actor,
       thread,
       state,
-      suspended: state === 'running' && n.suspended,
+      suspended: n.suspended,
       restarts,
       messages,
       depth,

@@ -3,6 +3,7 @@
  * rings. Everything is bounded: a ring a thread, a buffer a live trace, and both end by themselves.
  */
 import { monotonicMs, unixMs } from '#native/clock.ts';
+import { noActor } from '../actor-names.ts';
 import type { Place } from '../directory.ts';
 import { spanIdOf, traceIdOf } from './context.ts';
 import { type Cause, type RawSpan, readSpans, ringBytes, unshownIn, writtenIn } from './ring.ts';
@@ -218,7 +219,8 @@ export class Sightings {
       throw new RangeError('this live trace has ended: nobody read it for 10 s');
     clearTimeout(tap.lease);
     tap.lease = this.lease(id);
-    const { lines } = tap;
+    // Threads post when they come to it: in the order of the steps where they were read together.
+    const lines = tap.lines.sort((a, b) => a.atMs - b.atMs);
     tap.lines = [];
     // With several live traces open the threads' count is that of all of them: an upper bound.
     return { lines, leftOut: tap.leftOut + this.unshown() - tap.unshownBefore };
@@ -289,7 +291,10 @@ export class Sightings {
       ({ path, actor }) =>
         path === name || actor === name || path.startsWith(`${name}.`) || path.endsWith(`.${name}`),
     );
-    if (found.length === 0) throw new RangeError(`no actor ${name}`);
+    if (found.length === 0) {
+      const paths = this.places.map(({ path }) => path);
+      throw noActor(name, paths, 'branches');
+    }
     return found.map((place) => place.index);
   }
 

@@ -47,9 +47,9 @@ export const innerKind = (message: Message): string => {
   return typeof second === 'string' ? `${kind}.${second}` : kind;
 };
 
-/** A message as one line: bounded, without secrets. */
+/** A message as one line: bounded, without secrets, and without what the kernel put into it for the way back. */
 export const textOf = (message: Message): string => {
-  const { kind: _, ...fields } = message;
+  const { kind: _, replyTo: __, ...fields } = message as Message & { readonly replyTo?: unknown };
   const text = inspect(bounded(fields, BOUNDS), {
     depth: BOUNDS.depthMax,
     breakLength: Number.POSITIVE_INFINITY,

@@ -41,10 +41,11 @@ test('inspect shows state, last messages and what waits, without stopping the ac
   expect(seen.state).toMatchObject({ notes: 3, held: [{ id: 7 }] });
   expect(seen.messages.map(({ kind }) => kind)).toEqual(['start', 'note', 'note', 'note', 'hold']);
   expect(seen.messages[1]!.text).toBe("{ text: '0' }");
+  expect(seen.messages[4]!.text).toBe('{ id: 7 }'); // whom it owes the answer is the kernel's own
   expect((await node.inspect('driver')).openAsks).toBe(1);
   driver.run({ do: 'tell', to: '', message: { kind: 'release' } });
   expect(await driver.heard('held')).toMatchObject({ result: { ok: true, value: { id: 7 } } });
-  await expect(node.inspect('eco')).rejects.toThrow('no actor eco; did you mean echo?');
+  await expect(node.inspect('ehco')).rejects.toThrow('no actor ehco; did you mean echo?');
 });
 
 test('a suspended actor takes no step and loses nothing; resumed, it handles what waited in order', async () => {
@@ -67,10 +68,17 @@ test('a suspended actor takes no step and loses nothing; resumed, it handles wha
   const { actors } = await node.numbers();
   expect(actors.find(({ path }) => path === 'echo')).toMatchObject({ suspended: true, depth: 64 });
   expect(await node.metrics()).toContain('cybermesh_actor_suspended{actor="echo"} 1');
+  expect((await node.tree()).children?.[0]).toMatchObject({ state: 'running', suspended: true });
   await node.resume('echo');
   await system.until(() => notes() === 501, 20_000);
   expect(system.fact('echo', 'notes')).toBe('501 499');
   expect(await node.inspect('echo')).toMatchObject({ suspended: false });
+  expect((await node.tree()).children?.[0]).not.toHaveProperty('suspended');
+  const told = [
+    { path: 'echo', topic: 'operator', text: 'echo suspended by an operator' },
+    { path: 'echo', topic: 'operator', text: 'echo resumed by an operator' },
+  ];
+  expect(await node.notices()).toMatchObject(told);
 });
 
 test('a restart ends a suspension', async () => {

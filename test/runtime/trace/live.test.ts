@@ -69,7 +69,7 @@ test('filters: actor on either side, from, to, kind, trace; a name that nobody h
   await driver.heard('last');
   await one.read();
   expect(one.lines).toEqual([]);
-  await expect(tap({ actor: 'eco' })).rejects.toThrow('no actor eco');
+  await expect(tap({ actor: 'ehco' })).rejects.toThrow('no actor ehco; did you mean echo?');
 });
 
 test('under a flood no more than the rate is shown, and what is left out is counted', async () => {
