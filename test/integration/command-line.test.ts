@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ownPorts } from '#test/kit/local-node.ts';
-import { cybermesh, launch, NODE, ROOT, temporaryFolder } from '#test/kit/processes.ts';
+import { cybermesh, launch, NODE, temporaryFolder } from '#test/kit/processes.ts';
 
 const onPath = (program: string): string[] =>
   (process.env.PATH ?? '')
@@ -66,47 +66,3 @@ test('with -o json the report is the only thing on standard output', async () =>
   ]);
   expect(Object.keys(report.stateRoots)).toEqual(['v1', 'v2', 'v3', 'v4']);
 });
-
-/** The lines of README's section about looking inside, without their comments. */
-const insideLines = (): string[][] => {
-  const text = readFileSync(path.join(ROOT, 'README.md'), 'utf8');
-  const section = text.slice(text.indexOf('## Looking inside'));
-  const block = /```sh\n([\s\S]*?)```/.exec(section)![1]!;
-  return block.split('\n').flatMap((line) => {
-    const words = /^node runtime ([^#]*)/.exec(line)?.[1]?.trim().split(/\s+/);
-    return words === undefined ? [] : [words];
-  });
-};
-
-test('what README says about looking inside works on a running node', async () => {
-  const dataDir = path.join(made.path, 'inside');
-  const { set } = await ownPorts();
-  const sets = [...set, `node.dataDir=${dataDir}`].map((one) => `--set=${one}`);
-  const node = launch(NODE, ['runtime', 'start', 'config/local.yaml', ...sets], {
-    timeoutMs: 300_000,
-  });
-  await node.saw(/"actor":"enforcer","msg":"ready"/, 60_000);
-  const lines = insideLines();
-  expect(lines.map(([name]) => name)).toEqual([
-    'console',
-    'top',
-    'trace',
-    'trace',
-    'trace',
-    'trace',
-    'inspect',
-    'suspend',
-  ]);
-  for (const line of lines) {
-    const isId = /^[0-9a-f]{8}$/.test(line.at(-1)!);
-    const words = isId ? line.slice(0, -1) : line;
-    if (isId) {
-      const listed = await cybermesh(['trace', '--list', '-o', 'json', '--data', dataDir]);
-      words.push((JSON.parse(listed.stdout).traces[0].trace as string).slice(0, 8));
-    }
-    const done = await cybermesh([...words, '--data', dataDir], { timeoutMs: 60_000 });
-    expect(done).toMatchObject({ code: 0, stderr: '' });
-  }
-  node.signal('SIGINT');
-  expect((await node.done).code).toBe(0);
-}, 300_000);
