@@ -64,6 +64,42 @@ export const readHeaders = (file: string | undefined): { readonly [name: string]
 };
 
 type Outcome = 'ok' | 'later' | 'refused';
+/** `rejected`: spans of a request that was accepted otherwise. */
+type Posted = { readonly outcome: Outcome; readonly rejected: number };
+
+/** At most so much of an answer is read; what is longer is none of this protocol. */
+const ANSWER_BYTES_MAX = 65_536;
+
+/** The answer's body, to its end so that the connection can be used again; '' for one that is too long. */
+const bodyOf = async (answer: Response): Promise<string> => {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of answer.body ?? []) {
+    bytes += part.length;
+    if (bytes > ANSWER_BYTES_MAX) return ''; // leaving the loop ends the connection
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+};
+
+/** What a collector says of a part that it did not take (ExportTracePartialSuccess). */
+const partialSuccess = (body: string): { readonly rejected: number; readonly why: string } => {
+  try {
+    const { partialSuccess: part } = JSON.parse(body) as {
+      readonly partialSuccess?: {
+        readonly rejectedSpans?: string | number;
+        readonly errorMessage?: string;
+      };
+    };
+    const rejected = Number(part?.rejectedSpans ?? 0);
+    return {
+      rejected: Number.isSafeInteger(rejected) && rejected > 0 ? rejected : 0,
+      why: String(part?.errorMessage ?? '').slice(0, 200),
+    };
+  } catch {
+    return { rejected: 0, why: '' }; // an answer without a body, or of another encoding: all was taken
+  }
+};
 
 class OtlpExporter implements Exporter {
   private readonly settings: OtlpSettings;
@@ -73,7 +109,8 @@ class OtlpExporter implements Exporter {
   private exported = 0;
   private dropped = 0;
   private failures = 0;
-  private isFailing = false;
+  /** URLs whose last answer was a failure. */
+  private readonly failing = new Set<string>();
   private readonly over = new AbortController();
   private timer: NodeJS.Timeout | undefined;
   private turn: Promise<void> = Promise.resolve();
@@ -120,18 +157,20 @@ class OtlpExporter implements Exporter {
     this.gather();
     while (this.queue.length > 0) {
       const batch = this.queue.slice(0, BATCH_MAX);
-      const outcome = await this.post('/v1/traces', tracesBody(this.from.resource, batch), signal);
+      const body = tracesBody(this.from.resource, batch);
+      const { outcome, rejected } = await this.post('/v1/traces', body, signal);
       if (outcome === 'later') break;
       this.queue.splice(0, batch.length);
-      if (outcome === 'ok') this.exported += batch.length;
-      else this.dropped += batch.length;
+      const dropped = outcome === 'ok' ? Math.min(rejected, batch.length) : batch.length;
+      this.exported += batch.length - dropped;
+      this.dropped += dropped;
     }
     const { resource, startMs, now, metrics } = this.from;
     const body = metricsBody(resource, metrics(), { startMs, atMs: now() });
     await this.post('/v1/metrics', body, signal);
   }
 
-  private async post(path: string, body: object, over: AbortSignal): Promise<Outcome> {
+  private async post(path: string, body: object, over: AbortSignal): Promise<Posted> {
     const url = this.settings.url.replace(/\/+$/, '') + path;
     const deadline = AbortSignal.timeout(POST_DEADLINE_MS);
     try {
@@ -142,28 +181,33 @@ class OtlpExporter implements Exporter {
         redirect: 'error',
         signal: AbortSignal.any([deadline, over]),
       });
-      await answer.arrayBuffer(); // so that the connection can be used again
-      if (answer.ok) return this.succeeded(url);
-      this.failed(url, `it answered ${answer.status}`);
-      return LATER.has(answer.status) ? 'later' : 'refused';
+      const { rejected, why } = partialSuccess(await bodyOf(answer));
+      if (!answer.ok) this.failed(url, `it answered ${answer.status}`);
+      else if (rejected > 0) this.failed(url, `it rejected ${rejected} spans: ${why}`);
+      else this.succeeded(url);
+      const refused = LATER.has(answer.status) ? 'later' : 'refused';
+      return { outcome: answer.ok ? 'ok' : refused, rejected };
     } catch (fault) {
-      if (over.aborted) return 'later';
+      const later = { outcome: 'later', rejected: 0 } as const;
+      if (over.aborted) return later;
       const { cause, message } = fault as Error & { readonly cause?: Error };
       this.failed(url, cause?.message ?? message);
-      return 'later';
+      return later;
     }
   }
 
-  private succeeded(url: string): Outcome {
-    if (this.isFailing) this.from.log('info', `the collector at ${url} takes telemetry again`);
-    this.isFailing = false;
-    return 'ok';
+  private succeeded(url: string): void {
+    if (this.failing.delete(url) && this.failing.size === 0) {
+      this.from.log('info', `the collector at ${url} takes telemetry again`);
+    }
   }
 
   private failed(url: string, why: string): void {
     this.failures++;
-    if (!this.isFailing) this.from.log('warn', `no telemetry to the collector at ${url}: ${why}`);
-    this.isFailing = true;
+    if (this.failing.size === 0) {
+      this.from.log('warn', `no telemetry to the collector at ${url}: ${why}`);
+    }
+    this.failing.add(url);
   }
 }
 

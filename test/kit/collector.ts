@@ -12,14 +12,15 @@ export type Received = {
 export type Collector = {
   readonly url: string;
   readonly received: readonly Received[];
-  /** Status of the next answers; 200 at first. */
-  answer(status: number): void;
+  /** Status and body of the next answers, to one path alone where it is given; 200 and `{}` at first. */
+  answer(status: number, body?: string, only?: string): void;
   close(): Promise<void>;
 };
 
 export const openCollector = async (): Promise<Collector> => {
   const received: Received[] = [];
-  let status = 200;
+  const usual = { status: 200, body: '{}' };
+  let next: { status: number; body: string; only: string | undefined } | undefined;
   const server = createServer((request, response) => {
     let text = '';
     request.setEncoding('utf8').on('data', (part: string) => {
@@ -27,7 +28,9 @@ export const openCollector = async (): Promise<Collector> => {
     });
     request.on('end', () => {
       received.push({ path: request.url ?? '', headers: request.headers, body: JSON.parse(text) });
-      response.writeHead(status, { 'content-type': 'application/json' }).end('{}');
+      const isMeant = next?.only === undefined || next.only === request.url;
+      const { status, body } = (isMeant && next) || usual;
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body);
     });
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -35,8 +38,8 @@ export const openCollector = async (): Promise<Collector> => {
   return {
     url: `http://127.0.0.1:${port}`,
     received,
-    answer: (next) => {
-      status = next;
+    answer: (status, body = '{}', only = undefined) => {
+      next = { status, body, only };
     },
     close: () =>
       new Promise((done) => {

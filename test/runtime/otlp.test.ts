@@ -148,6 +148,32 @@ test('what it refuses is dropped and counted', async () => {
   expect(exporter!.counts().exported).toBe(0);
 });
 
+test('what it takes only in part is counted by what it says it rejected', async () => {
+  const spans = [span(1), span(2), span(3)];
+  const { said } = await open(spans);
+  const part = '{"partialSuccess":{"rejectedSpans":"2","errorMessage":"too old"}}';
+  collector.answer(200, part, '/v1/traces');
+  await until(() => exporter!.counts().dropped === 2);
+  expect(exporter!.counts().exported).toBe(1);
+  spans.push(span(4), span(5), span(6));
+  await until(() => exporter!.counts().dropped === 4);
+  // Once, though the numbers in between were taken.
+  expect(said).toEqual([
+    expect.stringMatching(/^warn no telemetry .*\/v1\/traces: it rejected 2 spans: too old$/),
+  ]);
+});
+
+test('an answer that is no answer of this protocol, or without end, is success by its status', async () => {
+  const spans = [span(1)];
+  await open(spans);
+  collector.answer(200, 'x'.repeat(1_000_000));
+  await until(() => exporter!.counts().exported === 1);
+  spans.push(span(2));
+  collector.answer(200, 'null');
+  await until(() => exporter!.counts().exported === 2);
+  expect(exporter!.counts()).toMatchObject({ dropped: 0 });
+});
+
 test('while no collector is there the queue keeps the newest 8,192 spans, and the end comes in time', async () => {
   const spans = Array.from({ length: 10_000 }, (_, k) => span(k + 1));
   const { said } = await open(spans, { url: 'http://127.0.0.1:9', intervalMs: 20 });
