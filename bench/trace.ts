@@ -43,13 +43,16 @@ const run = async ({ rounds }: Options): Promise<Measured[]> => {
   const all = await interleave(parties, rounds, 1);
   return JOBS.flatMap(({ job, what }) => {
     const none = all.of(`${job} ${NONE}`, 'cost');
-    return modes
+    const base = { bench: 'trace', name: `a tell, ${what}, ${NONE}`, unit: 'us' } as const;
+    const costs = modes
       .filter((mode) => mode !== NONE)
       .map((mode) => {
         const more = all.of(`${job} ${mode}`, 'cost').map((cost, k) => (cost / none[k]! - 1) * 100);
         const name = `cost of a tell, ${what}, context ${mode}`;
         return figure({ bench: 'trace', name, unit: '%' }, more, TARGETS[mode]);
       });
+    const noneUs = none.map((nanos) => nanos / 1000);
+    return [figure(base, noneUs), ...costs];
   });
 };
 

@@ -43,6 +43,7 @@ export const openTelemetry = (
         .written()
         .map((spans, thread) => counter('trace_spans', spans, { thread: String(thread) })),
       counter('crash_reports', witness.written()),
+      counter('crash_reports_missed', witness.missed()),
       ...ofExport(),
     ],
     start: (metrics, log) => {

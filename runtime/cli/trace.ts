@@ -182,7 +182,8 @@ path with the name of its node.
   --max n             at most n messages (100; up to 100,000)
   --rate n            at most n a second (50; up to 1,000); what is left out is counted
   --for 30s           at most so long
-  --record 60s        records spans for so long, then what the topology says; with --ratio 0.1 of a tenth of all traces
+  --record 60s        records steps for so long, then what the topology says; with --ratio 0.1 of a tenth of all traces.
+                      Each thread keeps its newest 4,096 steps: a busy node needs a smaller share to see whole traces
   --list              recorded traces, those with the most actors first`,
   options: OPTIONS,
   positionals: [],

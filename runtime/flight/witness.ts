@@ -26,6 +26,8 @@ export type Witness = {
   readonly crashed: (crash: Crash, dump: Dump | undefined, atMs: number) => void;
   /** Reports written since the start. */
   readonly written: () => number;
+  /** Crashes without a report: too many at once, or no room. */
+  readonly missed: () => number;
   readonly settled: () => Promise<void>;
 };
 
@@ -38,14 +40,19 @@ export const openWitness = (
   const files = openCrashFiles(node.dataDir);
   const lines = new Map<string, LogEntry[]>();
   let written = 0;
+  let missed = 0;
   const write = async (report: CrashReport): Promise<void> => {
     const { path } = report;
     try {
       const file = await files.write(report);
-      if (file === undefined) return;
+      if (file === undefined) {
+        missed++;
+        return;
+      }
       written++;
       tell(path, { level: 'warn', text: `crash report: node runtime replay ${file}` });
     } catch (error) {
+      missed++;
       const text = `the crash report could not be written: ${(error as Error).message}`;
       tell(path, { level: 'error', text });
     }
@@ -77,6 +84,7 @@ export const openWitness = (
       });
     },
     written: () => written,
+    missed: () => missed,
     settled: files.settled,
   };
 };
