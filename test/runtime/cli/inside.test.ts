@@ -3,6 +3,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { completions, wordsOf } from '#runtime/cli/console-line.ts';
 import type { CrashReport } from '#runtime/flight/report.ts';
+import { commandLine } from '#test/kit/command-line.ts';
 import {
   cybermesh,
   LAUNCHER,
@@ -36,7 +37,12 @@ afterAll(async () => {
   made.remove();
 });
 
-const ask = (...args: string[]) => cybermesh([...args, '--data', dataDir], { timeoutMs: 60_000 });
+/** Within this process: to start Node for each question would take longer than all the answers. */
+const run = async (...args: readonly string[]) => {
+  const { code, out: stdout, err: stderr } = await commandLine(...args);
+  return { code, stdout, stderr };
+};
+const ask = (...args: readonly string[]) => run(...args, '--data', dataDir);
 
 test('trace shows messages as they pass, within a count, and says what it left out', async () => {
   const done = await ask('trace', '--max', '3', '--kind', 'tick');
@@ -49,6 +55,9 @@ test('trace shows messages as they pass, within a count, and says what it left o
   expect(lines[3]).toMatch(/^3 messages shown, \d+ left out \(--max 3, --rate 50\)$/);
   const json = await ask('trace', '--for', '300ms', '--actor', 'ticker', '-o', 'json');
   expect(JSON.parse(json.stdout).messages[0]).toMatchObject({ to: 'ticker', kind: 'tick' });
+  // Of several nodes each path says whose it is; here both are the same one.
+  const both = await ask('trace', '--max', '1', '--kind', 'tick', '--data', dataDir);
+  expect(both.stdout).toMatch(/\(timer\) -> tick:ticker {2}tick/);
 });
 
 test('trace <id> needs a recording, which is switched on for a time; then it is one tree', async () => {
@@ -122,13 +131,13 @@ test('inspect, suspend, resume, restart and kill reach one actor', async () => {
 });
 
 test('the console carries out lines of a pipe, and its exit code says whether one failed', async () => {
-  const run = (lines: string) => {
+  const type = (lines: string) => {
     const console = launchCybermesh(['console', '--data', dataDir], { input: true });
     console.type(lines);
     console.child.stdin!.end();
     return console.done;
   };
-  const done = await run(
+  const done = await type(
     'tree\nfacts\nletters\nconfig node.trace\nmetrics spans_total\nstatus -o json\nexit\n',
   );
   expect(done.code).toBe(0);
@@ -136,7 +145,7 @@ test('the console carries out lines of a pipe, and its exit code says whether on
   expect(done.stdout).toContain('node.trace.ratio = 0  # default');
   expect(done.stdout).toMatch(/cybermesh_trace_spans_total\{thread="0"\} \d+/);
   expect(JSON.parse(done.stdout.trim().split('\n').at(-1)!)).toMatchObject({ state: 'running' });
-  const failed = await run('inspct ticker\nhelp top\n');
+  const failed = await type('inspct ticker\nhelp top\n');
   expect(failed).toMatchObject({
     code: 1,
     stderr: 'unknown command inspct; did you mean inspect?\n',
@@ -197,20 +206,20 @@ test('replay runs into the exception of a crash report', async () => {
   const crashed = await cybermesh(args);
   const named = /node runtime replay (\S+\.json)/.exec(crashed.stdout)?.[1];
   expect(path.dirname(named ?? '')).toBe(path.join(data, 'crashes'));
-  const done = await cybermesh(['replay', named!]);
+  const done = await run('replay', named!);
   expect(done).toMatchObject({
     code: 0,
     stdout: expect.stringContaining('reproduced: Error: out of luck'),
   });
-  const json = await cybermesh(['replay', named!, '-o', 'json']);
+  const json = await run('replay', named!, '-o', 'json');
   expect(JSON.parse(json.stdout)).toMatchObject({ reproduced: true, stateIs: 'before' });
   const [first] = readdirSync(path.join(ROOT, 'config')).filter((name) => name.endsWith('.json'));
-  const none = await cybermesh(['replay', path.join('config', first!)]);
+  const none = await run('replay', path.join(ROOT, 'config', first!));
   expect(none).toMatchObject({
     code: 1,
     stderr: expect.stringContaining('this is no crash report'),
   });
-  expect(await cybermesh(['replay', 'nowhere.json'])).toMatchObject({
+  expect(await run('replay', 'nowhere.json')).toMatchObject({
     code: 1,
     stderr: 'error: nowhere.json: there is no such file\n',
   });
