@@ -1,5 +1,4 @@
 import { readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type {
@@ -144,18 +143,6 @@ test('metrics have a type line for every family and no line twice', async () => 
     const family = key.split('{')[0]!.replace(/_(?:bucket|sum|count)$/, '');
     expect(types.some((type) => type === family || type === key.split('{')[0])).toBe(true);
   }
-});
-
-test('a second server on the same port does not start and says why', async () => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await new Promise((done) => taken.once('listening', done));
-  const { port } = taken.address() as { readonly port: number };
-  const folder = freshFolder();
-  await expect(startLocal(folder, [`api.config.port=${port}`])).rejects.toThrow(
-    `the API cannot listen on 127.0.0.1:${port}: the port is in use`,
-  );
-  await new Promise((done) => taken.close(done));
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test('after the stop SQL holds what the chain holds', async () => {

@@ -11,8 +11,6 @@ import { temporaryFolder } from './processes.ts';
 
 const HOST = '127.0.0.1';
 const CONTROLLER_ID = 100;
-/** A broker that is silent for so long has gone, and its partitions get other leaders. */
-const SESSION_MS = 3000;
 
 export type ClusterNode = {
   readonly id: number;
@@ -41,8 +39,6 @@ const common = (id: number, controllerPort: number, data: string): Settings => [
   ['controller.listener.names', 'CONTROLLER'],
   ['listener.security.protocol.map', 'PLAIN:PLAINTEXT,CONTROLLER:PLAINTEXT'],
   ['log.dirs', data],
-  ['broker.session.timeout.ms', String(SESSION_MS)],
-  ['broker.heartbeat.interval.ms', '500'],
   ...LITTLE,
 ];
 

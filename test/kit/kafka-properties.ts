@@ -24,6 +24,10 @@ export const LITTLE: readonly (readonly [string, string])[] = [
   ['background.threads', '2'],
   ['log.cleaner.enable', 'false'],
   ['log.initial.task.delay.ms', '3600000'],
+  // For so long a broker that was killed counts as alive, and the next one of its number waits. Nine seconds
+  // by default.
+  ['broker.session.timeout.ms', '2500'],
+  ['broker.heartbeat.interval.ms', '500'],
 ];
 
 const securityOf = ({ keystore, ca, user }: Place): readonly (readonly [string, string])[] => {

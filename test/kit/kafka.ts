@@ -3,6 +3,7 @@
  * listeners (plain, TLS, both with a password, TLS with certificates of both sides), free ports, a test authority.
  */
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -61,8 +62,7 @@ const REMEDY: { readonly [program: string]: string } = {
 
 /** Gives the data folder its cluster id and the user that SCRAM knows. */
 const format = async (lib: string, properties: string): Promise<void> => {
-  const made = await java(lib, 'kafka.tools.StorageTool', ['random-uuid']);
-  const id = made.stdout.trim().split('\n').at(-1)!;
+  const id = randomBytes(16).toString('base64url');
   const scram = `SCRAM-SHA-256=[name=${USER.username},password=${USER.password}]`;
   const args = ['format', '-t', id, '-c', properties, '--add-scram', scram];
   await java(lib, 'kafka.tools.StorageTool', args);
