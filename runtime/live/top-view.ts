@@ -25,9 +25,9 @@ export type TopRow = {
   readonly p99Ms: number | null;
   readonly restarts: number;
   readonly thread: number;
-  /** Of the thread: how late its event loop is, and the memory that is its own. */
-  readonly lagMs: number;
-  readonly memoryBytes: number;
+  /** Of the thread: how late its event loop is, and the memory that is its own; null before its first heartbeat. */
+  readonly lagMs: number | null;
+  readonly memoryBytes: number | null;
 };
 
 const quantileMs = (buckets: ActorTotals['handling'], q: number): number | null =>
@@ -53,8 +53,8 @@ const rowOf = (now: Numbers, before: Numbers | undefined, actor: ActorTotals): T
     p99Ms: quantileMs(handling, 0.99),
     restarts: actor.restarts,
     thread: actor.thread,
-    lagMs: thread?.lagMs ?? 0,
-    memoryBytes: (thread?.heapBytes ?? 0) + (thread?.arrayBufferBytes ?? 0),
+    lagMs: thread === undefined ? null : thread.lagMs,
+    memoryBytes: thread === undefined ? null : thread.heapBytes + thread.arrayBufferBytes,
   };
 };
 
@@ -64,8 +64,8 @@ const ORDER: { readonly [K in SortKey]: (a: TopRow, b: TopRow) => number } = {
   p50: (a, b) => (b.p50Ms ?? -1) - (a.p50Ms ?? -1),
   p99: (a, b) => (b.p99Ms ?? -1) - (a.p99Ms ?? -1),
   restarts: (a, b) => b.restarts - a.restarts,
-  lag: (a, b) => b.lagMs - a.lagMs,
-  memory: (a, b) => b.memoryBytes - a.memoryBytes,
+  lag: (a, b) => (b.lagMs ?? -1) - (a.lagMs ?? -1),
+  memory: (a, b) => (b.memoryBytes ?? -1) - (a.memoryBytes ?? -1),
   name: (a, b) => (a.path < b.path ? -1 : 1),
 };
 
@@ -82,6 +82,7 @@ const rate = (value: number): string =>
       ? value.toFixed(0)
       : value.toFixed(1);
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 const maybe = (ms: number | null): string => (ms === null ? '-' : three(ms));
 
 const HEAD = [
@@ -108,8 +109,8 @@ const cellsOf = (row: TopRow): string[] => [
   maybe(row.p99Ms),
   `${row.restarts}`,
   `${row.thread}`,
-  three(row.lagMs),
-  mebibytes(row.memoryBytes),
+  maybe(row.lagMs),
+  row.memoryBytes === null ? '-' : mebibytes(row.memoryBytes),
 ];
 
 /** The table, at most so many lines of so many letters. */
@@ -126,7 +127,8 @@ export const topLines = (
   const table = cells.map((row) =>
     row.map((cell, k) => (k < 2 ? cell.padEnd(widths[k]!) : cell.padStart(widths[k]!))).join('  '),
   );
-  const head = `${rows.length} actors on ${now.threads.length} threads   ${rate(total)} msg/s   ${mebibytes(now.residentBytes)} MiB resident   by ${sort}`;
+  const threads = new Set(rows.map((row) => row.thread)).size;
+  const head = `${counted(rows.length, 'actor')} on ${counted(threads, 'thread')}   ${rate(total)} msg/s   ${mebibytes(now.residentBytes)} MiB resident   by ${sort}`;
   const left = table.length + 1 - size.rows;
   const shown = left > 0 ? [...table.slice(0, -left - 1), `… ${left + 1} more`] : table;
   return [head, ...shown].map((line) =>

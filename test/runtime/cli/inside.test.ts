@@ -96,7 +96,7 @@ test('wrong arguments are refused with 2 and a word about them', async () => {
 test('top without a terminal is one table', async () => {
   const done = await ask('top', '--every', '200ms');
   expect(done.stdout).toMatch(
-    /^1 actors on 1 threads .* by rate\nactor +state +msg\/s .*\nticker +running /,
+    /^1 actor on 1 thread .* by rate\nactor +state +msg\/s .*\nticker +running /,
   );
   const json = JSON.parse((await ask('top', '--sort', 'p99', '-o', 'json')).stdout);
   expect(json.actors[0]).toMatchObject({ path: 'ticker', state: 'running', restarts: 0 });

@@ -82,7 +82,16 @@ test('the table fits the terminal, and says how many actors it leaves out', () =
 test('an actor that an operator has suspended is shown as such, one that has failed, too', () => {
   const now = numbers(1, [actor('a', { suspended: true }), actor('b', { state: 'failed' })]);
   const lines = topLines(now, undefined, 'name', WIDE);
-  expect(lines[0]).toBe('2 actors on 1 threads   0.0 msg/s   100 MiB resident   by name');
+  expect(lines[0]).toBe('2 actors on 1 thread   0.0 msg/s   100 MiB resident   by name');
   expect(lines[2]).toMatch(/^a +suspended /);
   expect(lines[3]).toMatch(/^b +failed /);
+});
+
+test('a thread that has not told yet how it is has no lag and no memory', () => {
+  const now = numbers(1, [actor('a'), actor('b', { thread: 1 })]);
+  expect(topRows(now, undefined, 'lag').map(({ path }) => path)).toEqual(['a', 'b']);
+  expect(topRows(now, undefined, 'name')[1]).toMatchObject({ lagMs: null, memoryBytes: null });
+  const lines = topLines(now, undefined, 'name', WIDE);
+  expect(lines[0]).toMatch(/^2 actors on 2 threads /);
+  expect(lines[3]).toMatch(/ +1 +- +-$/);
 });
