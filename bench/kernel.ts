@@ -7,7 +7,17 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import type { Row } from './kit/rows.ts';
 
-const NAMES = ['tell', 'event', 'ask', 'ring', 'restart', 'flood', 'idle-system', 'deaths'];
+const NAMES = [
+  'tell',
+  'event',
+  'ask',
+  'ring',
+  'restart',
+  'flood',
+  'idle-system',
+  'trace',
+  'deaths',
+];
 
 const args = process.argv.slice(2);
 const isJson = args.includes('-o');

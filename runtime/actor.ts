@@ -210,6 +210,11 @@ export type Effects<Self extends Message, Io extends IoCommands = Record<never, 
   /** Hands a command to the actor's own io adapter. */
   io<K extends keyof Io & string>(command: K, argument: Io[K]): void;
   /**
+   * What `body` says belongs to the trace that a W3C `traceparent` names (that of a record of a bus), not to that of the
+   * message in hand; to a new one where it names none: `under('', ...)` for a question that waits for whatever comes.
+   */
+  under(traceparent: string, body: () => void): void;
+  /**
    * Says what happened, to whoever watches: a counter named `name` grows by `value`; names ending in `_seconds`
    * or `_ratio` or `_bytes` are observed as a distribution; see `gauge` for levels.
    */
@@ -256,8 +261,13 @@ export type Core<
 
 /** What the shell gives to an io adapter. */
 export type IoPort<Self extends Message> = {
-  /** Puts a message into the actor's own mailbox; false when it is full (65,536): stop reading and come back. */
-  deliver(message: Self): boolean;
+  /**
+   * Puts a message into the actor's own mailbox; false when it is full (65,536): stop reading and come back. It belongs to
+   * the trace of the command under way, else of `traceparent`, else to a new one.
+   */
+  deliver(message: Self, traceparent?: string): boolean;
+  /** W3C header of the step whose command is under way, for what leaves the process; '' outside of a command. */
+  traceparent(): string;
   /** Path of the actor in the tree, e.g. `v1.replica`. */
   readonly path: string;
   /** How many lives of this actor have ended before. */
@@ -305,6 +315,8 @@ export type TreeNode = {
   readonly thread?: number;
   readonly state: 'starting' | 'running' | 'stopping' | 'stopped' | 'failed';
   readonly restarts: number;
+  /** An operator has suspended it: it takes no step until resumed. Left out where nobody has. */
+  readonly suspended?: true;
   readonly mailboxDepth?: number;
   readonly mailboxDepthMax?: number;
   readonly messages?: number;

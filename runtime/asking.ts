@@ -6,6 +6,7 @@ import type { Trace } from './envelope.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Route } from './routes.ts';
+import { CAUSE } from './trace/ring.ts';
 
 const ASK_DEADLINE_MS = 1000;
 
@@ -172,7 +173,7 @@ export class Asking {
 
   private fail(resume: Message, error: AskFailure, trace: Trace, entry?: OpenAsk): void {
     const message = { ...resume, result: { ok: false, error } } as Message;
-    this.mailbox.own({ message, trace, allowance: entry?.allowance });
+    this.mailbox.own({ message, trace, cause: CAUSE.answer, allowance: entry?.allowance });
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Protocol } from '#native/lanes/layout.ts';
 import type { Allowance } from './deadlines.ts';
 import type { Route } from './routes.ts';
+import type { Trace } from './trace/context.ts';
 
 /** Slots are 12 bits of an ask's number, generations the other 20. */
 export const OPEN_ASKS_MAX = 4096;
@@ -31,7 +32,7 @@ export type OpenAsk = {
   /** Monotonic milliseconds. */
   readonly dueMs: number;
   /** Trace of the step that asked. */
-  readonly trace: readonly [number, number, number, number];
+  readonly trace: Trace;
   /** On whose behalf it was asked. */
   readonly allowance: Allowance | undefined;
   readonly group: AskGroup | undefined;

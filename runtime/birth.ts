@@ -49,7 +49,7 @@ const outputsOf = (place: Birthplace, index: number, hand: Hand): Map<number, Ou
 
 export const mailboxOf = (place: Birthplace, { resident, actor, metrics }: Loaded): Mailbox => {
   const { host, machine, setup, directory } = place;
-  const { index, config, stashMax } = resident;
+  const { index, config, module, stashMax } = resident;
   const { path } = setup.places[index]!;
   const received = place.links.filter((link) => link.to === index);
   const hand = new Hand(setup.hands, index);
@@ -65,7 +65,7 @@ export const mailboxOf = (place: Birthplace, { resident, actor, metrics }: Loade
     return lane;
   });
   const who: Identity = {
-    ...{ index, path, inputs, metrics, hand, receipts, directory, stashMax },
+    ...{ index, path, inputs, metrics, hand, receipts, directory, stashMax, module, config },
     incarnation: machine.register.incarnation(index),
     routes: new Routes(setup.places, path, machine.register, lanes),
     openAsks: openAsksOf(setup.openAsks, index),

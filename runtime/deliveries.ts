@@ -11,6 +11,7 @@ import type { Trace } from './envelope.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Route } from './routes.ts';
+import { CAUSE } from './trace/ring.ts';
 
 /** Deliveries to one receiver that may wait for their confirmation. */
 export const UNCONFIRMED_MAX = 1024;
@@ -134,11 +135,12 @@ export class Deliveries {
     const { route, items } = channel;
     const { out, held } = this.mailbox;
     if (held.length > 0 || route.gone) return;
-    const own = { trace: out.trace(), deadline: out.deadline };
+    const own = { trace: out.origin(), deadline: out.deadline, span1: out.span1 };
     while (channel.sent < items.length) {
       const at = channel.sent;
       const { n, message, trace } = items[at]!;
       out.setTrace(trace);
+      out.span1 = trace[5];
       out.deadline = n;
       const gap = at === 0 ? 0 : n - items[at - 1]!.n;
       if (!this.mailbox.write(route.lane!, route.protocol, message, gap)) break;
@@ -146,6 +148,7 @@ export class Deliveries {
     }
     out.setTrace(own.trace);
     out.deadline = own.deadline;
+    out.span1 = own.span1;
   }
 
   /** Its receiver has ended for good. */
@@ -161,6 +164,6 @@ export class Deliveries {
 
   private settle(resume: Message, trace: Trace, error?: DeliveryFailure): void {
     const result = error === undefined ? { ok: true, value: {} } : { ok: false, error };
-    this.mailbox.own({ message: { ...resume, result } as Message, trace });
+    this.mailbox.own({ message: { ...resume, result } as Message, trace, cause: CAUSE.answer });
   }
 }

@@ -35,13 +35,16 @@ export class Evacuation {
         if (at < 0) break;
         const known = copies.size;
         mailbox.deadlines.clear();
+        inbox.readOrigin(lane, at);
         const message = inbox.open(lane, at);
         pool.releaseCopied();
         if (message === undefined) continue;
         const own = pool.detached(message, copies);
         const bytes = (copies.size - known) * pool.bytes;
         const context = mailbox.contextOf(message);
-        mailbox.local.push({ message: own, trace: mailbox.out.trace(), bytes, ...context });
+        const { from, cause } = mailbox.out;
+        const origin = { trace: mailbox.out.origin(), cause, from };
+        mailbox.local.push({ message: own, bytes, ...origin, ...context });
         this.bytes += bytes;
         for (const index of pool.takeViewed()) pool.drop(index);
         moved++;

@@ -65,7 +65,7 @@ export class HeldMessages {
   /** Sends what did not fit; true when nothing is left. */
   flush(): boolean {
     const { out } = this.mailbox;
-    const own = { trace: out.trace(), deadline: out.deadline, span1: out.span1 };
+    const own = { trace: out.origin(), deadline: out.deadline, span1: out.span1 };
     let sent = 0;
     for (const held of this.items) {
       out.setTrace(held.trace);

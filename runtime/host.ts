@@ -5,10 +5,12 @@ import type { SlabPool } from '#native/lanes/slab.ts';
 import type { LogFields, LogLevel, SystemEvent } from './actor.ts';
 import { isOpen, openAsksOf } from './asks.ts';
 import type { Place } from './directory.ts';
+import { type Dump, dumpOf } from './flight/report.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Publishable } from './receipts.ts';
 import type { Machine, Shell } from './shell.ts';
-import type { Crash, DeadReason, ThreadEvent } from './thread.ts';
+import type { Crash, DeadReason, Seed, ThreadEvent } from './thread.ts';
+import type { Sight } from './trace/sight.ts';
 
 /** A question as it is known to both ends. */
 export type Question = {
@@ -20,6 +22,9 @@ export type Question = {
 /** What an actor needs of the thread that it lives on. */
 export type Host = {
   readonly pool: SlabPool;
+  readonly sight: Sight;
+  /** Messages that the flight recorder of each actor keeps. */
+  readonly flightMessages: number;
   /** A lane, or a confirmation, has something unpublished. */
   touch(what: Publishable): void;
   /** Run when the current work is done, at the latest in the next turn of the event loop. */
@@ -51,17 +56,26 @@ export const crashReason = (error: unknown): Crash['reason'] =>
   isDiskFull(error) ? 'no-room' : 'crash';
 
 /**
- * Random 32-bit words, never 0: xorshift32. The seed is the main thread's: to load a source of randomness costs a new
- * thread milliseconds.
+ * Random 32-bit words for trace and span ids: xorshift128. The seed is the main thread's: to load a source of randomness costs
+ * a new thread milliseconds.
  */
-const randomWords = (seed: number): (() => number) => {
-  let x = seed || 1;
+const randomWords = ([a, b, c, d]: Seed): (() => number) => {
+  let [x, y, z, w] = [a | 1, b, c, d];
   return () => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return x;
+    const t = x ^ (x << 11);
+    x = y;
+    y = z;
+    z = w;
+    w = w ^ (w >>> 19) ^ t ^ (t >>> 8);
+    return w;
   };
+};
+
+/** What is told of a crash: made when it is wanted, because that takes longer than a restart. */
+export type Fall = {
+  readonly reason: Crash['reason'];
+  readonly crash: () => Crash;
+  readonly dump: () => Dump | undefined;
 };
 
 /** Dead letters that a thread tells one by one in a second; all of them are counted. */
@@ -80,29 +94,30 @@ const limiter = (): ((atMs: number) => boolean) => {
 /** `shell` is asked for when it is needed: it is made with the host. */
 export const hostOf = (
   shell: () => Shell,
-  machine: Machine,
+  machine: Machine & Pick<Host, 'sight' | 'flightMessages'>,
   {
     places,
     seed,
     openAsks,
   }: {
     readonly places: readonly Place[];
-    readonly seed: number;
+    readonly seed: Seed;
     readonly openAsks: SharedArrayBuffer;
   },
   outside: {
     readonly post: (event: ThreadEvent) => void;
-    /** The report is made when it is wanted: to write down a stack takes as long as a restart. */
-    readonly fallen: (mailbox: Mailbox, reason: Crash['reason'], report: () => Crash) => void;
+    readonly fallen: (mailbox: Mailbox, fall: Fall) => void;
   },
 ): Host => {
-  const { register, pool, wakers } = machine;
+  const { register, pool, wakers, sight, flightMessages } = machine;
   const tables = places.map((_, actor) => openAsksOf(openAsks, actor));
   const allowed = limiter();
   const named = (peer: string): string =>
     peer.startsWith('#') ? (places[Number(peer.slice(1))]?.path ?? peer) : peer;
   return {
     pool,
+    sight,
+    flightMessages,
     touch: (what) => shell().touch(what),
     soon: () => shell().soon(),
     random: randomWords(seed),
@@ -133,10 +148,14 @@ export const hostOf = (
       const { index: actor, path } = mailbox;
       const reason = crashReason(error);
       const trace = mailbox.out.traceId();
-      outside.fallen(mailbox, reason, () => ({
-        ...{ actor, path, reason, kind, trace },
-        ...thrown(error),
-      }));
+      const dump = (): Dump | undefined => dumpOf(mailbox, kind, error);
+      // Views of slabs in the message in hand are over with its step.
+      const early = pool.viewed.length > 0 ? { dump: dump() } : undefined;
+      outside.fallen(mailbox, {
+        reason,
+        crash: () => ({ ...{ actor, path, reason, kind, trace }, ...thrown(error) }),
+        dump: () => (early === undefined ? dump() : early.dump),
+      });
     },
   };
 };

@@ -16,4 +16,7 @@ export type Identity = ServiceUser & {
   /** Its part of the table of open questions. */
   readonly openAsks: Int32Array;
   readonly stashMax: number;
+  /** URL of the module whose default export it is, and its settings. */
+  readonly module: string;
+  readonly config: unknown;
 };

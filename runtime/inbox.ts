@@ -13,6 +13,8 @@ import type { Message } from './asks.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { DeadReason } from './thread.ts';
+import { CAUSE } from './trace/ring.ts';
+import { SWITCHES } from './trace/sight.ts';
 
 export class Inbox {
   private readonly mailbox: Mailbox;
@@ -32,10 +34,17 @@ export class Inbox {
     const tag = lane.i32[at + 1]!;
     const kind = tag & KIND_MASK;
     this.mailbox.out.readTrace(lane.i32, at);
+    if (this.host.sight.switches[SWITCHES] !== 0) this.readOrigin(lane, at);
     if (tag & REPLY) return this.openReply(lane, at, kind);
     if (tag & QUESTION && !this.isAwaited(lane, at, kind)) return undefined;
     if (tag & DELIVERY && !this.isNew(lane, at, kind)) return undefined;
     return this.decode(lane, at, kind, this.protocol.receive) as Message | undefined;
+  }
+
+  /** Whose message it is, for whoever follows it. */
+  readOrigin(lane: Lane, at: number): void {
+    const cause = lane.i32[at + 1]! & REPLY ? CAUSE.answer : CAUSE.message;
+    this.mailbox.out.readOrigin(lane.i32, at, lane.index, cause);
   }
 
   /** A question that is overdue or given up is not handled. */

@@ -14,6 +14,7 @@ import { Deadlines } from './deadlines.ts';
 import { Deliveries } from './deliveries.ts';
 import { OutEnvelope } from './envelope.ts';
 import { Evacuation } from './evacuation.ts';
+import { FlightRecorder } from './flight/recorder.ts';
 import { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
 import type { Identity } from './identity.ts';
@@ -26,6 +27,9 @@ import { Services } from './services.ts';
 import { Sink } from './sink.ts';
 import { Stash } from './stash.ts';
 import { Timers } from './timers.ts';
+import { parseTraceparent } from './trace/context.ts';
+import { CAUSE } from './trace/ring.ts';
+import { commandTrace, SWITCHES } from './trace/sight.ts';
 import { Watches } from './watches.ts';
 
 /** Messages from the actor's own io that may wait. */
@@ -42,7 +46,10 @@ export class Mailbox {
   readonly index: number;
   readonly path: string;
   readonly actor: Actor;
+  readonly module: string;
+  readonly config: unknown;
   state: unknown;
+  flight: FlightRecorder;
   readonly routes: Routes;
   readonly inputs: readonly Lane[];
   readonly metrics: MetricsWriter;
@@ -71,6 +78,8 @@ export class Mailbox {
   owesUntilMs = 0;
   /** asleep: passivated. moving: its io opens or closes. Neither handles messages. */
   rest: 'awake' | 'asleep' | 'moving' = 'awake';
+  /** By an operator: it takes no step until it is resumed; what comes waits. */
+  suspended = false;
   /** It stood in a circle of full mailboxes: until its own is empty, what finds no room is dropped. */
   relieved = false;
   /** Set by `stop`: the actor ends after this step. */
@@ -82,9 +91,11 @@ export class Mailbox {
   readonly fx: Sink;
   /** Promises of io calls that this step has started. */
   calls: Promise<void>[] = [];
-  /** The step in hand came from a timer or io: its own timers begin new traces. */
+  /** The step in hand is a start or came from a timer: its own timers begin new traces, or ticks would never end one. */
   rootless = true;
   private readonly host: Host;
+  private readonly core: Actor['core'];
+  private readonly switches: Int32Array;
   private readonly inbox: Inbox;
 
   constructor(host: Host, who: Identity, actor: Actor, state: unknown) {
@@ -97,9 +108,14 @@ export class Mailbox {
     this.account = new Account(who.metrics);
     this.hand = who.hand;
     this.actor = actor;
+    this.module = who.module;
+    this.config = who.config;
+    this.core = actor.core;
+    this.switches = host.sight.switches;
     this.state = state;
+    this.flight = new FlightRecorder(actor, who.config, host.flightMessages);
     this.protocol = compile(actor.self.declaration);
-    this.out = new OutEnvelope(who.incarnation, host.random);
+    this.out = new OutEnvelope(who.incarnation, host.random, host.sight.carried);
     this.held = new HeldMessages(this, host);
     this.inbox = new Inbox(this, host, this.protocol);
     this.asking = new Asking(this, host, who.openAsks);
@@ -108,7 +124,8 @@ export class Mailbox {
     this.evacuation = new Evacuation(this, host, this.inbox);
     this.stashed = new Stash(this, host, who.stashMax);
     const control = (message: Message, ticket?: Ticket): void => {
-      this.local.pushControl({ message, trace: undefined, ...(ticket ? { ticket } : {}) });
+      const cause = CAUSE.own;
+      this.local.pushControl({ message, trace: undefined, cause, ...(ticket && { ticket }) });
       this.host.soon();
     };
     this.watches = new Watches(host, control);
@@ -117,14 +134,22 @@ export class Mailbox {
     this.fx = new Sink(this, host);
   }
 
+  /** It begins anew in its place: nothing of its last state is left, and nothing of what led there. */
+  refresh(state: unknown): void {
+    this.state = state;
+    this.kind = '';
+    this.flight = new FlightRecorder(this.actor, this.config, this.host.flightMessages);
+  }
+
   /** Puts a message from the actor's io into its own mailbox; false when 65,536 wait. */
-  deliver(message: Message): boolean {
+  deliver(message: Message, traceparent?: string): boolean {
     if (this.closed) {
       this.host.dead(this, 'actor-stopped', 'io', message.kind);
       return false;
     }
     if (!this.deliverable) return false;
-    this.own({ message, trace: undefined });
+    const trace = traceparent === undefined ? commandTrace() : parseTraceparent(traceparent);
+    this.own({ message, trace, cause: CAUSE.io });
     return true;
   }
 
@@ -143,13 +168,18 @@ export class Mailbox {
     return this.local.length > 0 || this.inputs.some((lane) => !lane.empty());
   }
 
+  /** It sleeps, and something has come for it. */
+  wakes(): boolean {
+    return this.rest === 'asleep' && !this.suspended && this.waiting();
+  }
+
   /** Nothing is under way that a passivation would lose. */
   get settled(): boolean {
     const { asking, timers, watches, cancellations, services, deliveries, receipts } = this;
     const pending = asking.open + timers.pending + watches.pending + cancellations.pending;
     const tied = services.pending + deliveries.pending + receipts.pending + this.stashed.pending;
     if (pending + tied + this.held.length > 0 || this.owesUntilMs > monotonicMs()) return false;
-    return !this.waiting();
+    return !this.suspended && !this.waiting();
   }
 
   /** Handles the record at `at` of an input. */
@@ -166,12 +196,15 @@ export class Mailbox {
 
   /** Handles the oldest message of its own. */
   stepLocal(): void {
-    const { message, trace, allowance, ticket, bytes = 0, asked } = this.local.shift();
+    const own = this.local.shift();
+    const { message, trace, allowance, ticket, bytes = 0, asked } = own;
     if (bytes > 0) this.evacuation.handled(bytes);
     if (ticket?.withdrawn) return;
-    this.rootless = trace === undefined;
+    this.rootless = own.cause === CAUSE.timer;
     if (trace === undefined) this.out.newTrace();
     else this.out.setTrace(trace);
+    this.out.from = own.from ?? -1;
+    this.out.cause = own.cause;
     this.deadlines.inherit(allowance);
     if (asked !== undefined) {
       const over = asked.dueMs < monotonicMs();
@@ -201,6 +234,7 @@ export class Mailbox {
     this.out.newTrace();
     this.out.nextSpan();
     this.kind = kind;
+    if (kind === 'start' || kind === 'drain') this.flight.keepPhase(kind, this.state, this.atMs);
     part();
     this.endStep();
   }
@@ -265,7 +299,9 @@ export class Mailbox {
     this.deadlines.handle(message);
     this.out.nextSpan();
     this.hand.step(this.out.span0, this.out.span1);
-    this.actor.core.step(this.state, message, this.fx, this.atMs);
+    this.flight.keep(message, this.state, this.atMs, this.host.pool.viewed.length > 0);
+    if (this.switches[SWITCHES] === 0) this.core.step(this.state, message, this.fx, this.atMs);
+    else this.host.sight.step(this, message);
     this.endStep();
   }
 

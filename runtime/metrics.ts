@@ -27,7 +27,11 @@ export type Distribution = {
   readonly p99: number;
   /** Observations at or below an upper bound, cumulative. */
   readonly atMost: (bound: number) => number;
+  readonly buckets: SparseBuckets;
 };
+
+/** Observations by bucket, empty ones left out: what two readings are compared by. */
+export type SparseBuckets = { readonly [bucket: number]: number };
 
 const bucketOf = (value: number): number => {
   if (!(value > 0)) return 0;
@@ -117,6 +121,23 @@ export const writeMetrics = (memory: SharedArrayBuffer): MetricsWriter => {
   };
 };
 
+/** What was observed between two readings. */
+export const bucketsSince = (now: SparseBuckets, before: SparseBuckets): SparseBuckets =>
+  Object.fromEntries(
+    Object.entries(now).map(([k, n]) => [k, Math.max(0, n - (before[Number(k)] ?? 0))]),
+  );
+
+/** The q-quantile, within a tenth; 0 of nothing. */
+export const quantileOf = (buckets: SparseBuckets, q: number): number => {
+  const filled = Object.entries(buckets);
+  let left = q * filled.reduce((sum, [, n]) => sum + n, 0);
+  for (const [k, n] of filled) {
+    left -= n;
+    if (left <= 0 && n > 0) return Number(k) === 0 ? 0 : boundOf(Number(k) - 0.5);
+  }
+  return 0;
+};
+
 const distribution = (values: Float64Array, at: number): Distribution => {
   const buckets = values.slice(at + 2, at + DISTRIBUTION_VALUES);
   const count = buckets.reduce((sum, n) => sum + n, 0);
@@ -126,15 +147,10 @@ const distribution = (values: Float64Array, at: number): Distribution => {
     for (let k = 0; k <= last; k++) n += buckets[k]!;
     return n;
   };
-  const quantile = (q: number): number => {
-    let left = q * count;
-    for (let k = 0; k < BUCKETS; k++) {
-      left -= buckets[k]!;
-      if (left <= 0 && buckets[k]! > 0) return k === 0 ? 0 : boundOf(k - 0.5);
-    }
-    return 0;
-  };
-  return { count, sum: values[at]!, p50: quantile(0.5), p99: quantile(0.99), atMost };
+  const filled: Record<number, number> = {};
+  for (let k = 0; k < BUCKETS; k++) if (buckets[k]! > 0) filled[k] = buckets[k]!;
+  const [p50, p99] = [quantileOf(filled, 0.5), quantileOf(filled, 0.99)];
+  return { count, sum: values[at]!, p50, p99, atMost, buckets: filled };
 };
 
 export type MetricsReading = {

@@ -17,6 +17,8 @@ export type ActorNumbers = {
   readonly messages: number;
   readonly depth: number;
   readonly depthMax: number;
+  /** By an operator. */
+  readonly suspended: boolean;
   /** Seconds a message. */
   readonly handling: Distribution | undefined;
   /** As emitted by the actor, without prefix. */
@@ -35,11 +37,21 @@ export type MetricsSnapshot = {
   readonly sparesReady: number;
   /** Slabs that nobody holds. */
   readonly slabsFree: number;
+  /** What the runtime counts of itself. */
+  readonly runtime: readonly RuntimeNumber[];
+};
+
+/** Name without prefix; `labels` may be empty. */
+export type RuntimeNumber = {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly labels: { readonly [name: string]: string };
+  readonly value: number;
 };
 
 const DEAD = 'dead_letters:';
 /** Written by the runtime itself into an actor's metrics. */
-const OWN = new Set(['messages', 'handling_seconds', 'mailbox_depth_max']);
+const OWN = new Set(['messages', 'handling_seconds', 'mailbox_depth_max', 'suspended']);
 
 const without = <T>(record: { readonly [name: string]: T }): { [name: string]: T } =>
   Object.fromEntries(
@@ -59,6 +71,7 @@ export const numbersOf = (population: Population, member: Member): ActorNumbers 
     messages: counters.messages ?? 0,
     depth,
     depthMax: Math.max(depth, gauges.mailbox_depth_max ?? 0),
+    suspended: member.state === 'running' && gauges.suspended === 1,
     handling: distributions.handling_seconds,
     counters: without(counters),
     gauges: without(gauges),
@@ -113,6 +126,7 @@ export const treeOf = (
       messages,
       mailboxDepth: n.depth,
       mailboxDepthMax: n.depthMax,
+      ...(n.suspended ? { suspended: true as const } : {}),
       ...(facts[own] === undefined ? {} : { facts: facts[own] }),
     };
   });

@@ -22,6 +22,9 @@ export type Own = {
   readonly message: Message;
   /** Undefined: it begins a trace of its own. */
   readonly trace: Trace | undefined;
+  /** What it is, see CAUSE; and the index of the actor that sent it, where one did. */
+  readonly cause: number;
+  readonly from?: number;
   /** What is left for the question that it belongs to. */
   readonly allowance?: Allowance | undefined;
   readonly ticket?: Ticket;

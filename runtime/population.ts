@@ -20,12 +20,13 @@ import { metricsBytes } from './metrics.ts';
 import { openSpares, type Spares } from './spares.ts';
 import {
   type ActorSpec,
+  FLIGHT_MESSAGES,
   LANE_DEFAULTS,
   SLAB_DEFAULTS,
   STASH_DEFAULT,
   type SystemSpec,
 } from './spec.ts';
-import type { Link, MainControl, ServiceTable, ThreadSetup } from './thread.ts';
+import type { Link, MainControl, Seed, ServiceTable, ThreadSetup } from './thread.ts';
 import {
   bootThread,
   type End,
@@ -34,6 +35,8 @@ import {
   type ThreadListener,
   whileAlive,
 } from './threads.ts';
+import { Sightings, TRACE_DEFAULTS } from './trace/sightings.ts';
+import type { TapSpec } from './trace/tap.ts';
 
 const SPIN_US = 50;
 const START_DEADLINE_MS = 60_000;
@@ -80,6 +83,7 @@ export class Population {
   readonly members: readonly Member[];
   /** Addresses of `sends` that found nobody. */
   unresolved: readonly string[] = [];
+  readonly sightings: Sightings;
   private readonly spec: SystemSpec;
   private readonly main: MainControl;
   private readonly on: PopulationListener;
@@ -102,6 +106,8 @@ export class Population {
     this.members = membersOf(spec, this.places);
     this.threadCount = 1 + Math.max(-1, ...this.places.map((p) => p.thread));
     this.memory = memoryOf(spec, this.threadCount, this.members.length);
+    const traced = spec.trace ?? TRACE_DEFAULTS;
+    this.sightings = new Sightings(this.places, this.threadCount, traced, (taps) => this.tap(taps));
     this.wakers = openWakers(this.memory.wakers);
     this.register = openRegister(this.memory.register);
     const { spares = 0, memoryMb, codeCache } = spec;
@@ -182,7 +188,7 @@ export class Population {
     const thread = home ?? this.spawn(member.place.thread);
     this.register.open(index);
     // On a new thread all at once: it wakes up for one message instead of three.
-    const laid = home ? [] : [thread.control.load(), this.connect(thread)];
+    const laid = home ? [] : this.brief(thread);
     const work = Promise.all([...laid, thread.control.open(index)]);
     await whileAlive(thread, work, `${path}: start`, START_DEADLINE_MS);
     if (member.state !== 'starting') return false;
@@ -190,6 +196,13 @@ export class Population {
     this.register.begin(index);
     this.rouse();
     return true;
+  }
+
+  /** What a new thread is told first. */
+  private brief(thread: Thread): Promise<unknown>[] {
+    const taps = this.sightings.specs();
+    const told = taps.length > 0 ? [thread.control.tap(taps)] : [];
+    return [thread.control.load(), this.connect(thread), ...told];
   }
 
   /** Its thread may restart it once by itself when it crashes, or may not. */
@@ -262,6 +275,11 @@ export class Population {
     this.rouse();
   }
 
+  /** Gives every thread the live traces in force; one that dies meanwhile is told at its next birth. */
+  private tap(taps: readonly TapSpec[]): void {
+    for (const thread of this.byThread.values()) void thread.control.tap(taps).catch(() => {});
+  }
+
   /** Wakes every thread, so that each sees what has changed in the register. */
   rouse(): void {
     for (const thread of this.byThread.keys()) this.wakers.rouse(thread);
@@ -284,7 +302,9 @@ export class Population {
     return {
       ...this.memory,
       thread,
-      seed: crypto.getRandomValues(new Int32Array(1))[0]!,
+      sight: this.sightings.memoryOf(thread),
+      flightMessages: this.spec.flightMessages ?? FLIGHT_MESSAGES,
+      seed: [...crypto.getRandomValues(new Int32Array(4))] as unknown as Seed,
       cores: availableParallelism(),
       spinUs,
       places: this.places,

@@ -24,6 +24,7 @@ export type Surroundings = {
   readonly custody: Custody;
   /** Calls on the main thread. */
   readonly main: MainControl;
+  readonly traceparent: () => string;
 };
 
 export const portOf = (
@@ -38,7 +39,8 @@ export const portOf = (
     notices: () => withDeadline(main.notices(), VIEW_DEADLINE_MS, 'notices'),
   };
   return {
-    deliver: (message) => mailbox.deliver(message),
+    deliver: (message, traceparent) => mailbox.deliver(message, traceparent),
+    traceparent: around.traceparent,
     path: mailbox.path,
     incarnation: mailbox.out.incarnation,
     dataDir,

@@ -2,15 +2,9 @@
  * Prometheus text format 0.0.4 of a snapshot. Names: `cybermesh_<actor>_<name>`, counters end in `_total`; the label
  * `actor` is the path in the tree.
  */
+import { boundsOf } from './bounds.ts';
 import type { Distribution } from './metrics.ts';
 import type { ActorNumbers, MetricsSnapshot } from './numbers.ts';
-
-const SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-const RATIOS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1];
-const BYTES = [256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216];
-
-const boundsOf = (name: string): readonly number[] =>
-  name.endsWith('_ratio') ? RATIOS : name.endsWith('_bytes') ? BYTES : SECONDS;
 
 const legal = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_');
 const quoted = (value: string): string =>
@@ -45,6 +39,7 @@ const ofActor = (families: Families, a: ActorNumbers): void => {
   runtime('cybermesh_actor_messages_total', 'counter', a.messages);
   runtime('cybermesh_actor_restarts_total', 'counter', a.restarts);
   runtime('cybermesh_actor_up', 'gauge', a.state === 'running' ? 1 : 0);
+  runtime('cybermesh_actor_suspended', 'gauge', a.suspended ? 1 : 0);
   runtime('cybermesh_actor_mailbox_depth', 'gauge', a.depth);
   runtime('cybermesh_actor_mailbox_depth_max', 'gauge', a.depthMax);
   if (a.handling !== undefined) {
@@ -82,6 +77,11 @@ export const prometheusText = (snapshot: MetricsSnapshot): string => {
     put(families, name, 'gauge', `${name} ${value}`);
   level('cybermesh_spare_threads_ready', snapshot.sparesReady);
   level('cybermesh_slabs_free', snapshot.slabsFree);
+  for (const { name, kind, labels: own, value } of snapshot.runtime) {
+    const full = `cybermesh_${name}${kind === 'counter' ? '_total' : ''}`;
+    const shown = Object.keys(own).length === 0 ? '' : labels(own);
+    put(families, full, kind, `${full}${shown} ${value}`);
+  }
   for (const [reason, n] of Object.entries(snapshot.deadLetters.byReason)) {
     const name = 'cybermesh_dead_letters_total';
     put(families, name, 'counter', `${name}${labels({ reason })} ${n}`);

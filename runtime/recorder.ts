@@ -69,6 +69,7 @@ export const recorder = <
       put({ effect: 'subscribe', key: key.service, resume }),
     unsubscribe: (key: ServiceKey) => put({ effect: 'unsubscribe', key: key.service }),
     io: (command: string, argument: unknown) => put({ effect: 'io', command, argument }),
+    under: (_traceparent: string, body: () => void) => body(),
     emit: (name: string, value: number) => all && put({ effect: 'emit', name, value }),
     gauge: (name: string, value: number) => all && put({ effect: 'gauge', name, value }),
     signal: (event: unknown) => put({ effect: 'signal', event }),

@@ -10,7 +10,9 @@ import { openWakers } from '#native/lanes/wakers.ts';
 import type { IoAdapter } from './actor.ts';
 import { mailboxOf } from './birth.ts';
 import { cutShort } from './fall.ts';
-import { type Host, hostOf, thrown } from './host.ts';
+import { dumpOf } from './flight/report.ts';
+import { crashReason, type Fall, type Host, hostOf, thrown } from './host.ts';
+import { type Inspection, inspectionOf } from './inspection.ts';
 import { type Loaded, load } from './loading.ts';
 import type { Mailbox } from './mailbox.ts';
 import { type Passivation, passivate } from './passivation.ts';
@@ -29,6 +31,8 @@ import type {
   ThreadEvent,
   ThreadSetup,
 } from './thread.ts';
+import { Sight } from './trace/sight.ts';
+import type { TapSpec } from './trace/tap.ts';
 
 /** The way out of the thread. */
 export type Outside = {
@@ -53,6 +57,7 @@ export class Residence implements ThreadControl {
   private readonly setup: ThreadSetup;
   private readonly outside: Outside;
   private readonly machine: Machine;
+  private readonly sight: Sight;
   private readonly custody: ReturnType<typeof openCustody>;
   private readonly shell: Shell;
   private readonly host: Host;
@@ -75,10 +80,13 @@ export class Residence implements ThreadControl {
     const register = openRegister(setup.register);
     const pool = new SlabPool(setup.arena, setup.thread, wakers);
     this.machine = { wakers, register, pool };
+    this.sight = new Sight(setup.sight, (line) => outside.post({ kind: 'tapped', line }));
     this.custody = openCustody(setup.custody, setup.thread);
-    this.host = hostOf(() => this.shell, this.machine, setup, {
+    const { sight } = this;
+    const inside = { ...this.machine, sight, flightMessages: setup.flightMessages };
+    this.host = hostOf(() => this.shell, inside, setup, {
       post: (event) => this.post(event),
-      fallen: (mailbox, reason, report) => this.fallen(mailbox, reason, report),
+      fallen: (mailbox, fall) => this.fallen(mailbox, fall),
     });
     this.shell = new Shell(setup, this.machine, {
       crash: (mailbox, error) => this.host.crash(mailbox, mailbox.kind, error),
@@ -121,6 +129,7 @@ export class Residence implements ThreadControl {
     const mailbox = this.mailboxes.get(actor);
     const drain = mailbox?.actor.core.drain;
     if (mailbox === undefined || drain === undefined || mailbox.rest !== 'awake') return false;
+    mailbox.suspended = false;
     // After the answer to this call, so that the caller knows what the end means.
     setImmediate(() => {
       try {
@@ -165,6 +174,27 @@ export class Residence implements ThreadControl {
     });
   }
 
+  tap(specs: readonly TapSpec[]): void {
+    this.sight.tap(specs);
+  }
+
+  inspect(actor: number): Inspection {
+    return inspectionOf(this.at(actor), this.setup.places);
+  }
+
+  suspend(actor: number, suspended: boolean): void {
+    const mailbox = this.at(actor);
+    mailbox.suspended = suspended;
+    mailbox.metrics.gauge('suspended', suspended ? 1 : 0);
+    this.shell.soon();
+  }
+
+  private at(actor: number): Mailbox {
+    const mailbox = this.mailboxes.get(actor);
+    if (mailbox === undefined) throw new RangeError('it does not run');
+    return mailbox;
+  }
+
   private async loadAll(): Promise<readonly Sending[]> {
     const entries: Loaded[] = [];
     // One after the other: of two graphs that are imported at once and share a CommonJS module, Node 24 has
@@ -185,7 +215,13 @@ export class Residence implements ThreadControl {
     const directory = this.directory!;
     const mailbox = mailboxOf({ host, machine, setup, links, directory }, entry);
     this.mailboxes.set(actor, mailbox);
-    await this.enliven(mailbox, entry);
+    mailbox.metrics.gauge('suspended', 0);
+    try {
+      await this.enliven(mailbox, entry);
+    } catch (error) {
+      if (mailbox.kind === 'start') this.dump(mailbox, error);
+      throw error;
+    }
     if (mailbox.closed) return;
     this.shell.add(mailbox);
     this.maySleep(mailbox, entry);
@@ -198,7 +234,9 @@ export class Residence implements ThreadControl {
       const { config, dataDir } = entry.resident;
       mkdirSync(dataDir, { recursive: true, mode: 0o700 });
       const { custody, setup, outside } = this;
-      const port = portOf(mailbox, dataDir, { node: setup.node, custody, main: outside.main });
+      const traceparent = (): string => this.sight.traceparent();
+      const around = { node: setup.node, custody, main: outside.main, traceparent };
+      const port = portOf(mailbox, dataDir, around);
       mailbox.adapter = (await io(config, port)) as IoAdapter<Record<string, unknown>>;
       if (mailbox.closed) return closeIo(mailbox); // it has crashed meanwhile
     }
@@ -212,11 +250,14 @@ export class Residence implements ThreadControl {
       open: () =>
         this.inTurn(index, async () => {
           if (mailbox.closed) return;
-          mailbox.state = entry.actor.core.init(config);
+          mailbox.refresh(entry.actor.core.init(config));
           await withDeadline(this.enliven(mailbox, entry), BEGIN_MS, 'opening its io');
         }),
       close: async () => withDeadline(closeIo(mailbox), closeMs, 'closing its io'),
-      crash: (phase, error) => this.host.crash(mailbox, phase, error),
+      crash: (phase, error) => {
+        const isStart = phase === 'open' && mailbox.kind === 'start';
+        this.host.crash(mailbox, isStart ? 'start' : phase, error);
+      },
       soon: () => this.shell.soon(),
     });
     this.passivations.set(mailbox, passivation);
@@ -240,22 +281,18 @@ export class Residence implements ThreadControl {
   }
 
   /** An actor has crashed. The thread and its other actors go on. */
-  private fallen(mailbox: Mailbox, reason: Crash['reason'], report: () => Crash): void {
+  private fallen(mailbox: Mailbox, fall: Fall): void {
     const { index } = mailbox;
     this.shell.remove(mailbox);
     this.stayAwake(mailbox);
     const inputs = this.links.filter((l) => l.to === index);
-    cutShort(mailbox, inputs, this.machine.pool, reason);
+    cutShort(mailbox, inputs, this.machine.pool, fall.reason);
     this.shell.flush();
-    void this.inTurn(index, () => this.renew(mailbox, reason, report));
+    void this.inTurn(index, () => this.renew(mailbox, fall));
   }
 
   /** Closes what crashed and, where its supervisor has granted it, begins the next incarnation at once. */
-  private async renew(
-    mailbox: Mailbox,
-    reason: Crash['reason'],
-    report: () => Crash,
-  ): Promise<void> {
+  private async renew(mailbox: Mailbox, { reason, crash, dump }: Fall): Promise<void> {
     const { index } = mailbox;
     const { register } = this.machine;
     if (this.mailboxes.get(index) !== mailbox) return; // closed meanwhile, by its supervisor
@@ -267,7 +304,7 @@ export class Residence implements ThreadControl {
     }
     this.mailboxes.delete(index);
     const outcome = granted ? 'restarts' : 'waits';
-    this.postLater(() => ({ kind: 'crash', crash: report(), outcome }));
+    this.postLater(() => ({ kind: 'crash', crash: crash(), outcome, dump: dump() }));
     try {
       const { closeMs } = this.loaded.get(index)!.resident;
       const isOpen = mailbox.adapter !== undefined || mailbox.closing !== undefined;
@@ -277,7 +314,7 @@ export class Residence implements ThreadControl {
       if (this.loaded.get(index)!.actor.io === undefined) await beginning;
       else await withDeadline(beginning, BEGIN_MS, 'opening its io');
     } catch (error) {
-      this.giveUp(report(), error);
+      this.giveUp(crash(), error);
       return;
     }
     register.begin(index);
@@ -305,8 +342,17 @@ export class Residence implements ThreadControl {
     if (this.shell.stopped) return;
     this.shell.stop();
     const crash = { ...before, kind: 'restart', ...thrown(error) };
-    this.post({ kind: 'crash', crash, outcome: 'ends' });
+    this.post({ kind: 'crash', crash, outcome: 'ends', dump: undefined });
     this.outside.exit();
+  }
+
+  /** Its start has failed: the report of it, before the failure itself is told. */
+  private dump(mailbox: Mailbox, error: unknown): void {
+    const { index: actor, path, out } = mailbox;
+    const reason = crashReason(error);
+    const trace = out.traceId();
+    const crash = { actor, path, reason, kind: 'start', trace, ...thrown(error) };
+    this.post({ kind: 'dumped', crash, dump: dumpOf(mailbox, 'start', error) });
   }
 
   private beat(startMs: number): Beat {

@@ -256,7 +256,7 @@ export class Shell {
 
   private drainMailbox(mailbox: Mailbox): number {
     if (mailbox.rest !== 'awake') {
-      if (mailbox.rest === 'asleep' && mailbox.waiting()) this.onWaking(mailbox);
+      if (mailbox.wakes()) this.onWaking(mailbox);
       return 0;
     }
     if (mailbox.deliveries.pending > 0) mailbox.deliveries.pump();
@@ -267,6 +267,7 @@ export class Shell {
       if (this.dirty.length > 0) this.flush();
       if (!out) return 0;
     }
+    if (mailbox.suspended) return 0;
     const { inputs } = mailbox;
     const first = mailbox.nextInput;
     let n = this.drainLocal(mailbox);
@@ -354,7 +355,7 @@ export class Shell {
     if (register.epoch() !== this.epoch) return false;
     for (const mailbox of this.mailboxes) {
       if (mailbox.rest !== 'awake') {
-        if (mailbox.rest === 'asleep' && mailbox.waiting()) return false;
+        if (mailbox.wakes()) return false;
         continue;
       }
       if (mailbox.deliveries.pending > 0 && mailbox.deliveries.wants()) return false;
@@ -365,6 +366,7 @@ export class Shell {
           return false;
         continue;
       }
+      if (mailbox.suspended) continue;
       if (mailbox.local.length > 0) return false;
       for (const lane of mailbox.inputs) if (!lane.empty()) return false;
     }

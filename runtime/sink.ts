@@ -14,6 +14,8 @@ import type { HeldMessages } from './held.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Route, Routes } from './routes.ts';
+import { parseTraceparent } from './trace/context.ts';
+import { CAUSE } from './trace/ring.ts';
 
 type Commands = Record<string, (argument: unknown) => void | Promise<void>>;
 
@@ -106,13 +108,13 @@ export class Sink {
   after(delayMs: number, message: Message, key?: string): void {
     const trace = this.mailbox.rootless ? undefined : this.out.trace();
     this.mailbox.timers.after(delayMs, key, (ticket) =>
-      this.mailbox.own({ message, trace, ticket }),
+      this.mailbox.own({ message, trace, cause: CAUSE.timer, ticket }),
     );
   }
 
   every(periodMs: number, message: Message, key: string): void {
     this.mailbox.timers.every(periodMs, key, (ticket) =>
-      this.mailbox.own({ message, trace: undefined, ticket }),
+      this.mailbox.own({ message, trace: undefined, cause: CAUSE.timer, ticket }),
     );
   }
 
@@ -161,10 +163,14 @@ export class Sink {
     const call = (this.mailbox.adapter?.commands as Commands | undefined)?.[command];
     if (call === undefined)
       throw new TypeError(`${this.mailbox.path} has no io command ${command}`);
-    const promise = call(argument);
+    const promise = this.host.sight.command(this.mailbox, call, argument);
     if (promise === undefined) return;
     this.mailbox.calls.push(promise);
     promise.catch((error: unknown) => this.host.crash(this.mailbox, `io ${command}`, error));
+  }
+
+  under(traceparent: string, body: () => void): void {
+    this.host.sight.under(this.mailbox, parseTraceparent(traceparent), body);
   }
 
   emit(name: string, value: number): void {

@@ -5,6 +5,8 @@
 import type { Backoff } from '#supervisors/backoff.ts';
 import type { AutoShutdown } from '#supervisors/tree.ts';
 import type { NodeSettings } from './actor.ts';
+import type { OtlpSettings } from './otlp/exporter.ts';
+import type { TraceSettings } from './trace/sightings.ts';
 
 /** OTP's restart types: always, only after an abnormal end, never. */
 export type RestartType = 'permanent' | 'transient' | 'temporary';
@@ -85,6 +87,9 @@ export type SlabSettings = {
   readonly bytes: number;
 };
 
+/** A setting in force as it may be shown. */
+export type Setting = { readonly path: string; readonly value: unknown; readonly source: string };
+
 export type SystemSpec = {
   readonly root: SupervisorSpec;
   readonly node: NodeSettings;
@@ -106,6 +111,14 @@ export type SystemSpec = {
   readonly shutdown?: readonly ShutdownPhase[];
   /** Seed of the restart back-off's jitter. */
   readonly seed?: number;
+  /** What is carried and recorded of traces (default: carried, nothing recorded). */
+  readonly trace?: TraceSettings;
+  /** Messages that the flight recorder of each actor keeps (default 32; 0: none). */
+  readonly flightMessages?: number;
+  /** An OpenTelemetry collector that gets spans and metrics. */
+  readonly otlp?: OtlpSettings | undefined;
+  /** What the console shows as configuration. */
+  readonly settings?: readonly Setting[];
   /** Serve the control socket in dataDir (default true). */
   readonly controlSocket?: boolean;
 };
@@ -123,5 +136,6 @@ export const SHUTDOWN_PHASES: readonly ShutdownPhase[] = [
 ];
 export const PHASE_DEFAULT = 'flows';
 
+export const FLIGHT_MESSAGES = 32;
 export const LANE_DEFAULTS: LaneSettings = { words: 1 << 17 };
 export const SLAB_DEFAULTS: SlabSettings = { count: 256, bytes: 512 * 1024 };

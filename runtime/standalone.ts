@@ -63,11 +63,14 @@ export type SystemOptions = Omit<GroupOptions, 'name' | 'restart' | 'significant
       | 'spares'
       | 'codeCache'
       | 'seed'
+      | 'trace'
+      | 'flightMessages'
+      | 'otlp'
     >
   > & {
     /** Name of the node (default `local`). */
     readonly name?: string;
-    /** Folder for what actors keep (default `./data`); it is made when an actor with io starts. */
+    /** Folder for what actors keep, and for crash reports (default `./data`); it is made when it is needed. */
     readonly dataDir?: string;
     readonly shutdown?: readonly ShutdownPhase[];
     /** Serve the control socket in dataDir, for `cybermesh status --data` (default false). */

@@ -3,6 +3,7 @@ import type { Message } from './asks.ts';
 import type { Host } from './host.ts';
 import type { Mailbox } from './mailbox.ts';
 import type { Own } from './own-messages.ts';
+import { CAUSE } from './trace/ring.ts';
 
 /** Copies of slabs that may be put aside. */
 const STASHED_BYTES_MAX = 64 * 1024 * 1024;
@@ -39,7 +40,9 @@ export class Stash {
     }
     this.bytes += size;
     const kept = host.pool.detached(message);
-    this.items.push({ message: kept, trace: mailbox.out.trace(), ...mailbox.contextOf(message) });
+    // Its trace goes on from the step that has put it aside.
+    const origin = { trace: mailbox.out.trace(), cause: CAUSE.own };
+    this.items.push({ message: kept, ...origin, ...mailbox.contextOf(message) });
     mailbox.metrics.gauge('stashed', this.items.length);
   }
 

@@ -57,6 +57,8 @@ export class Supervision {
   private readonly on: SupervisionListener;
   private readonly byPath: ReadonlyMap<string, Member>;
   private readonly deaths: Death[] = [];
+  /** Actors that an operator wants started anew, and who waits until they have ended. */
+  private readonly asked: { readonly member: Member; readonly ended: () => void }[] = [];
   /** Actors that should run and do not, and when they may be started. */
   private readonly wanted = new Map<Member, number>();
   /** Starts under way, by group. */
@@ -116,6 +118,18 @@ export class Supervision {
     this.started(member, true);
   }
 
+  /**
+   * It is closed in order and started anew where it lives, which counts as no crash: nobody else is touched, and what waits
+   * in its mailbox is handled by its next incarnation. Resolves when it has ended.
+   */
+  restart(member: Member): Promise<void> {
+    if (this.halted) return Promise.reject(new RangeError('the node is stopping'));
+    return new Promise((ended) => {
+      this.asked.push({ member, ended });
+      this.wake();
+    });
+  }
+
   /** No more decisions, no more starts; resolves when what was under way has ended. */
   async halt(): Promise<void> {
     this.halted = true;
@@ -123,6 +137,7 @@ export class Supervision {
     clearTimeout(this.granting);
     for (const m of this.population.members) this.population.grant(m, false);
     await this.work;
+    for (const { ended } of this.asked.splice(0)) ended();
     await Promise.allSettled(this.busy.values());
   }
 
@@ -137,12 +152,16 @@ export class Supervision {
       })
       .finally(() => {
         this.working = false;
-        if (this.deaths.length > 0) this.wake();
+        if (this.deaths.length > 0 || this.asked.length > 0) this.wake();
       });
   }
 
   private async turn(): Promise<void> {
     while (this.deaths.length > 0 && !this.halted) await this.judge(this.deaths.shift()!);
+    for (const { member, ended } of this.asked.splice(0)) {
+      if (!this.halted) await this.renew(member);
+      ended();
+    }
     if (this.halted) return;
     this.startDue();
     if (this.starting !== undefined && this.wanted.size === 0 && this.busy.size === 0) {
@@ -172,6 +191,12 @@ export class Supervision {
       first.state = 'failed';
     }
     await this.carryOut(plan, reason, members);
+  }
+
+  private async renew(member: Member): Promise<void> {
+    if (member.state !== 'running') return; // it has died meanwhile, which is judged
+    await this.end(member);
+    this.wanted.set(member, performance.now());
   }
 
   /** Stops it where it lives; a thread that does not let go of it in its time is ended. */

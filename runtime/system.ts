@@ -2,10 +2,13 @@
 import { type Observable, Subject } from 'rxjs';
 import { unixMs } from '#native/clock.ts';
 import { unreachable } from '#proto/result.ts';
-import type { SystemEvent, TreeNode } from './actor.ts';
+import type { LogLevel, SystemEvent, TreeNode } from './actor.ts';
 import { type ControlServer, serveControl } from './control.ts';
 import type { DeadLetters, Notice, RuntimeEvent } from './events.ts';
+import type { Dump } from './flight/report.ts';
+import { openWitness, type Witness } from './flight/witness.ts';
 import { widenYoungHeaps } from './heaps.ts';
+import { type Inside, insideOf } from './inside.ts';
 import { readMetrics } from './metrics.ts';
 import { deadLettersOf, type MetricsSnapshot, numbersOf, treeOf } from './numbers.ts';
 import { openPool } from './pool.ts';
@@ -17,6 +20,7 @@ import { type ShutdownReport, shutDown } from './shutdown.ts';
 import type { Snapshot } from './snapshot.ts';
 import { SHUTDOWN_PHASES, type SystemSpec } from './spec.ts';
 import { Supervision } from './supervision.ts';
+import { openTelemetry, type Telemetry } from './telemetry.ts';
 import type { Crash, CrashOutcome, ThreadEvent } from './thread.ts';
 import type { End, Thread, ThreadExit } from './threads.ts';
 import { SILENT_MS, type Watchdog, watchOver } from './watchdog.ts';
@@ -36,6 +40,8 @@ export type System = {
   facts(): Facts;
   notices(): readonly Notice[];
   deadLetters(): DeadLetters;
+  /** Traces, live tables and OTP's sys verbs. */
+  readonly inside: Inside;
   /** Terminates the thread of an actor from outside, as a crash would; its supervisor restarts it. */
   kill(path: string): Promise<void>;
   /** Coordinated shutdown, within ten seconds by default; the same promise for every caller. */
@@ -75,6 +81,9 @@ class Running {
   private readonly population: Population;
   private readonly supervision: Supervision;
   private readonly watchdog: Watchdog;
+  private readonly witness: Witness;
+  private readonly inside: Inside;
+  private readonly telemetry: Telemetry;
   private control: ControlServer | undefined;
   /** Who waits for the end of an actor that drains. */
   private readonly draining = new Map<Member, () => void>();
@@ -106,8 +115,11 @@ class Running {
     this.population = new Population(spec, main, {
       event: (event) => this.onThread(event),
       exit: (thread, exit) => this.onExit(thread, exit),
-      broken: (error) => this.warn(`no spare threads any more: ${error.message}`),
+      broken: (error) => this.log('warn', `no spare threads any more: ${error.message}`),
     });
+    this.witness = openWitness(spec.node, spec.seed ?? 1, (path, { level, text }) =>
+      this.log(level, text, path),
+    );
     this.supervision = new Supervision(spec.root, this.population, spec.seed ?? 1, {
       report: (event) => this.report(event),
       unread: (member, count) => this.unread(member, count),
@@ -122,15 +134,31 @@ class Running {
         this.report({ kind: 'deadlock', paths, discarded });
       },
     });
+    this.telemetry = openTelemetry(spec, this.population.sightings, this.witness);
+    this.inside = insideOf({
+      population: this.population,
+      settings: spec.settings ?? [],
+      beats: () => this.watchdog.beats(),
+      restart: (member) => this.supervision.restart(member),
+      terminate: (thread) => this.terminate(thread, 'killed'),
+      told: (member, text) => {
+        const notice = `${member.place.path} ${text}`;
+        this.onSignal(member, { kind: 'notice', topic: 'operator', text: notice }, unixMs());
+      },
+    });
   }
 
   async start(): Promise<void> {
+    this.telemetry.start(
+      () => this.metrics(),
+      (level, text) => this.log(level, text),
+    );
     await this.population.load();
     for (const missing of this.population.unresolved) {
-      this.warn(`address finds nobody: ${missing}`);
+      this.log('warn', `address finds nobody: ${missing}`);
     }
     const { controlSocket = true, node } = this.spec;
-    if (controlSocket) this.control = await serveControl(node.dataDir, this.system());
+    if (controlSocket) this.control = await serveControl(node, this.system());
     await this.supervision.startAll();
   }
 
@@ -153,6 +181,7 @@ class Running {
       facts: record.facts,
       notices: record.notices,
       deadLetters: () => this.deadLetters(),
+      inside: this.inside,
       kill: (path) => this.kill(path),
       stop: () => this.stop('asked'),
       whenStopped: this.whenStopped,
@@ -168,7 +197,8 @@ class Running {
     const threads = [...this.watchdog.beats()].map(([thread, beat]) => ({ thread, ...beat }));
     const { population } = this;
     const [sparesReady, slabsFree] = [population.sparesReady(), population.slabsFree()];
-    return { actors, threads, deadLetters: this.deadLetters(), sparesReady, slabsFree };
+    const runtime = this.telemetry.numbers();
+    return { actors, threads, deadLetters: this.deadLetters(), sparesReady, slabsFree, runtime };
   }
 
   private deadLetters(): DeadLetters {
@@ -198,14 +228,14 @@ class Running {
     this.events.next(event);
   }
 
-  private warn(text: string): void {
-    this.report({ kind: 'log', path: '', level: 'warn', text, fields: {}, atMs: unixMs() });
+  private log(level: LogLevel, text: string, path = ''): void {
+    this.report({ kind: 'log', path, level, text, fields: {}, atMs: unixMs() });
   }
 
   private onThread(event: ThreadEvent): void {
     switch (event.kind) {
       case 'crash':
-        return this.onCrash(event.crash, event.outcome);
+        return this.onCrash(event.crash, event.outcome, event.dump);
       case 'restarted':
         return this.supervision.returned(this.population.members[event.actor]!);
       case 'ended': {
@@ -218,11 +248,16 @@ class Running {
       case 'signal':
         return this.onSignal(this.population.members[event.actor]!, event.event, event.atMs);
       case 'log':
+        this.witness.log(event);
         return this.report(event);
+      case 'dumped':
+        return this.witness.crashed(event.crash, event.dump, unixMs());
       case 'dead':
         this.record.letter(event.letter);
         this.watchdog.sweep(); // slabs of what was not even read
         return this.report(event);
+      case 'tapped':
+        return this.population.sightings.tapped(event.line);
       default:
         return unreachable(event);
     }
@@ -231,13 +266,19 @@ class Running {
   private onSignal({ place: { path } }: Member, event: SystemEvent, atMs: number): void {
     if (event.kind === 'fact') this.record.fact(path, event.name, event.value);
     if (event.kind === 'notice') {
-      this.record.notice({ atMs, path, topic: event.topic, text: event.text });
+      const { topic, text } = event;
+      this.record.notice({ atMs, path, topic, text });
+      this.witness.log({ path, atMs, level: 'info', text, fields: { topic } });
     }
     this.report({ kind: 'signal', path, event, atMs });
   }
 
-  private onCrash(crash: Crash, outcome: CrashOutcome): void {
+  private onCrash(crash: Crash, outcome: CrashOutcome, dump: Dump | undefined): void {
     const member = this.population.members[crash.actor]!;
+    // What ends its thread has been witnessed as the crash before it, or as a start that failed; a full disk has no room.
+    if (outcome !== 'ends' && crash.reason !== 'no-room') {
+      this.witness.crashed(crash, dump, unixMs());
+    }
     this.report({ kind: 'crash', crash, atMs: unixMs() });
     this.watchdog.sweep();
     switch (outcome) {
@@ -267,6 +308,7 @@ class Running {
       const { reason, stack } = exit;
       const error = exit.error === '' ? 'the thread was terminated' : exit.error;
       const crash = { actor, path, reason, kind: 'thread', error, stack, trace: '' };
+      this.witness.crashed(crash, undefined, unixMs());
       this.report({ kind: 'crash', crash, atMs: unixMs() });
     }
     this.supervision.died(inside, known ?? exit.reason);
@@ -324,8 +366,11 @@ class Running {
 
   private async release(): Promise<void> {
     this.watchdog.stop();
+    await this.telemetry.close();
+    this.population.sightings.close();
     await this.control?.close();
     await this.pool.close();
     await this.population.closeSpares();
+    await this.witness.settled();
   }
 }

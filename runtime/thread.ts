@@ -9,7 +9,11 @@ import type {
   SystemView,
 } from './actor.ts';
 import type { Place } from './directory.ts';
+import type { Dump } from './flight/report.ts';
+import type { Inspection } from './inspection.ts';
 import type { OnFull } from './spec.ts';
+import type { SightMemory } from './trace/sight.ts';
+import type { TapLine, TapSpec } from './trace/tap.ts';
 
 /** A lane from one actor to another; `depthMax` and `onFull` are the receiver's. */
 export type Link = {
@@ -45,11 +49,14 @@ export type Resident = {
   readonly passivateMs: number | undefined;
 };
 
+/** Four random 32-bit words. */
+export type Seed = readonly [number, number, number, number];
+
 /** All that a thread is given at its birth. */
 export type ThreadSetup = {
   readonly thread: number;
-  /** Of its random numbers (ids of traces); 32 bits. */
-  readonly seed: number;
+  /** Of its random numbers (ids of traces). */
+  readonly seed: Seed;
   readonly cores: number;
   readonly spinUs: number;
   readonly wakers: SharedArrayBuffer;
@@ -59,6 +66,8 @@ export type ThreadSetup = {
   /** Which questions of whom are open (asks.ts). */
   readonly openAsks: SharedArrayBuffer;
   readonly arena: SlabArena;
+  readonly sight: SightMemory;
+  readonly flightMessages: number;
   readonly places: readonly Place[];
   readonly residents: readonly Resident[];
   readonly node: NodeSettings;
@@ -107,6 +116,11 @@ export type ThreadControl = {
   /** Breaks a circle of suspended actors: what this one holds becomes dead letters. */
   relieve(actor: number): number;
   ping(): Promise<Beat>;
+  /** Replaces the live traces that this thread feeds. */
+  tap(specs: readonly TapSpec[]): void;
+  /** OTP's sys verbs, between two steps. Throw for an actor that does not run here. */
+  inspect(actor: number): Inspection;
+  suspend(actor: number, suspended: boolean): void;
 };
 
 /** The calls of `T` from the other side. Our own type: comlink's needs the browser's. */
@@ -167,7 +181,14 @@ export type CrashOutcome = 'restarts' | 'waits' | 'ends';
 
 /** What a thread tells the main thread; in order, and delivered even when the thread ends right after. */
 export type ThreadEvent =
-  | { readonly kind: 'crash'; readonly crash: Crash; readonly outcome: CrashOutcome }
+  | {
+      readonly kind: 'crash';
+      readonly crash: Crash;
+      readonly outcome: CrashOutcome;
+      readonly dump: Dump | undefined;
+    }
+  /** An actor did not start: what it had in hand. The failure itself is told otherwise. */
+  | { readonly kind: 'dumped'; readonly crash: Crash; readonly dump: Dump | undefined }
   /** The incarnation that the thread began by itself serves. */
   | { readonly kind: 'restarted'; readonly actor: number }
   | {
@@ -190,6 +211,8 @@ export type ThreadEvent =
       readonly fields: LogFields;
       readonly atMs: number;
     }
-  | { readonly kind: 'dead'; readonly letter: DeadLetter };
+  | { readonly kind: 'dead'; readonly letter: DeadLetter }
+  /** A message that a live trace shows. */
+  | { readonly kind: 'tapped'; readonly line: TapLine };
 
 export type { AskFailure };

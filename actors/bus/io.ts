@@ -13,12 +13,16 @@ import { serveBus } from './local-access.ts';
 
 const BATCH_MAX = 512;
 
-const headersOf = (text: string): { readonly [name: string]: string } =>
-  text === '' ? {} : JSON.parse(text);
+/** With the trace of the step that published, unless the message brought one (a dead letter that is published again). */
+const headersOf = (text: string, traceparent: string): { readonly [name: string]: string } => ({
+  ...(traceparent === '' ? {} : { traceparent }),
+  ...(text === '' ? {} : JSON.parse(text)),
+});
 
-const deliver = (port: IoPort<Self>, message: Self): void => {
+const deliver = (port: IoPort<Self>, message: Self, traceparent?: string): void => {
   // The bound of the actor's own mailbox is far above the open questions: this cannot happen in a sound system.
-  if (!port.deliver(message)) throw new Error('the mailbox of the bus is full of its own results');
+  if (!port.deliver(message, traceparent))
+    throw new Error('the mailbox of the bus is full of its own results');
 };
 
 /** Topics by the names that their consumers know. */
@@ -27,22 +31,25 @@ const canonicalNames = (config: BusConfig) => {
   return (topic: string): string => names.get(topic) ?? topic;
 };
 
+/** Each keeps its own trace, whoever else is in its batch. */
+type Traced = Commands['publish'] & { readonly traceparent: string };
+
 /** Gathers what is published in one turn of the event loop; `settled` resolves when nothing is on its way. */
 const publisher = (driver: Bus, config: BusConfig, port: IoPort<Self>) => {
-  let batch: Commands['publish'][] = [];
+  let batch: Traced[] = [];
   let gathering: Promise<void> | undefined;
   const open = new Set<Promise<void>>();
 
-  const publish = async (messages: readonly Commands['publish'][]): Promise<void> => {
-    const publishes: Publish[] = messages.map(({ topic, key, value, headers }) => ({
+  const publish = async (messages: readonly Traced[]): Promise<void> => {
+    const publishes: Publish[] = messages.map(({ topic, key, value, headers, traceparent }) => ({
       topic: renamed(config, topic),
       key,
       value,
-      headers: headersOf(headers),
+      headers: headersOf(headers, traceparent),
     }));
     const outcomes = await driver.publish(publishes);
-    for (const [k, { topic, replyTo }] of messages.entries()) {
-      deliver(port, { kind: 'published', topic, replyTo, outcome: outcomes[k]! });
+    for (const [k, { topic, replyTo, traceparent }] of messages.entries()) {
+      deliver(port, { kind: 'published', topic, replyTo, outcome: outcomes[k]! }, traceparent);
     }
   };
   const flush = async (): Promise<void> => {
@@ -63,7 +70,7 @@ const publisher = (driver: Bus, config: BusConfig, port: IoPort<Self>) => {
   };
   return {
     take: (message: Commands['publish']): Promise<void> => {
-      batch.push(message);
+      batch.push({ ...message, traceparent: port.traceparent() });
       if (batch.length >= BATCH_MAX) return tracked(flush());
       gathering ??= tracked(gather());
       return gathering;

@@ -53,18 +53,15 @@ const opened = (state: State, message: Extract<Self, { kind: 'opened' }>, fx: Fx
 const readOn = (state: State, fx: Fx): void => {
   if (state.reading || state.open.size >= state.config.blocksOpenMax) return;
   state.reading = true;
-  fx.ask(
-    executor,
-    {
-      kind: 'read',
-      fromHeight: state.readHeight + 1,
-      maxBlocks: Math.min(READ_BLOCKS_MAX, state.config.blocksOpenMax - state.open.size),
-      maxBytes: READ_BYTES_MAX,
-      waitMs: READ_WAIT_MS,
-    },
-    { kind: 'blocks' },
-    READ_WAIT_MS + 2000,
-  );
+  const question = {
+    kind: 'read',
+    fromHeight: state.readHeight + 1,
+    maxBlocks: Math.min(READ_BLOCKS_MAX, state.config.blocksOpenMax - state.open.size),
+    maxBytes: READ_BYTES_MAX,
+    waitMs: READ_WAIT_MS,
+  } as const;
+  // Whichever block comes next is no consequence of the last one.
+  fx.under('', () => fx.ask(executor, question, { kind: 'blocks' }, READ_WAIT_MS + 2000));
 };
 
 const blocks = (state: State, message: Extract<Self, { kind: 'blocks' }>, fx: Fx): void => {

@@ -4,7 +4,7 @@ import { hex } from '#proto/bytes.ts';
 import { verifyCommitProof } from '#proto/commit-proof.ts';
 import { validatorId } from '#proto/consensus/committee.ts';
 import { verifyControl } from '#proto/wire/control.ts';
-import { commitMark, done, onFetched, poll } from '#runtime/bus/subscription.ts';
+import { commitMark, done, follow, onFetched, poll } from '#runtime/bus/subscription.ts';
 import { finish, policyJobId } from './jobs.ts';
 import type { Fx, Self, State } from './state.ts';
 
@@ -48,9 +48,9 @@ export const watched = (
   fx: Fx,
 ): void => {
   const { records, retryMs } = onFetched(state.sub, message.result);
-  for (const { value, partition, offset } of records) {
-    see(state, value, fx);
-    done(state.sub, partition, offset);
+  for (const record of records) {
+    follow([record], fx, () => see(state, record.value, fx));
+    done(state.sub, record.partition, record.offset);
   }
   commitMark(state.sub, fx);
   if (retryMs > 0) return fx.after(retryMs, { kind: 'watch' }, 'watch');

@@ -10,7 +10,7 @@ import { policyUpdateWire } from '#proto/wire/policy-update.ts';
 import type { Answered } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
-import { onFetched, poll } from '#runtime/bus/subscription.ts';
+import { follow, onFetched, poll } from '#runtime/bus/subscription.ts';
 import { POOL_CLAIMS_MIN } from '#runtime/signatures.ts';
 import { pendingAcks } from './acks.ts';
 import { hold } from './holding.ts';
@@ -155,7 +155,9 @@ const judgeAll = (state: State, heard: Heard, fx: Fx, atMs: number): void => {
       for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
     }
   }
-  fx.io('enforce', { ...batch, apply: [...batch.apply.values()], sinceMs: heard.sinceMs });
+  follow(heard.records, fx, () =>
+    fx.io('enforce', { ...batch, apply: [...batch.apply.values()], sinceMs: heard.sinceMs }),
+  );
 };
 
 /** True for a policy that is new in force. */

@@ -12,6 +12,7 @@ import { bus } from '#runtime/bus/protocol.ts';
 import {
   commitMark,
   done,
+  follow,
   onFetched,
   poll,
   type Subscription,
@@ -175,7 +176,9 @@ const fetched = (
   const { records, retryMs } = onFetched(state.subs[topic], result);
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll', topic }, `poll-${topic}`);
   if (records.length === 0) return pollTopic(state, topic, fx);
-  for (const record of records) hear(state, topic, record, fx, atMs);
+  for (const record of records) {
+    follow([record], fx, () => hear(state, topic, record, fx, atMs));
+  }
   for (const { partition, offset } of records) state.unsaved.push({ topic, partition, offset });
   saveSoon(state, fx);
   pollTopic(state, topic, fx);

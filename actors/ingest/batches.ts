@@ -5,7 +5,7 @@ import { EMPTY, hex } from '#proto/bytes.ts';
 import { decodeEvidence, verifyEvidence } from '#proto/consensus/evidence.ts';
 import { decodeTransactions, type Transaction, txIdBytes } from '#proto/consensus/transaction.ts';
 import { AI_TOPICS } from '#proto/wire/topics.ts';
-import { onFetched, openCount, poll } from '#runtime/bus/subscription.ts';
+import { follow, onFetched, openCount, poll } from '#runtime/bus/subscription.ts';
 import { bury, enter, receive, receiveForwarded } from './admission.ts';
 import { type Item, itemOf } from './intake.ts';
 import { admit } from './mempool.ts';
@@ -81,7 +81,7 @@ export const fetched = (
     // A copy: the pool keeps it long after the batch that it came in.
     itemOf(topic, value.slice(), key, { topic, partition, offset }),
   );
-  begin(state, lane, items, fx);
+  follow(records, fx, () => begin(state, lane, items, fx));
 };
 
 export const batchVerified = (

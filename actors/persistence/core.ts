@@ -13,6 +13,7 @@ import type { BusRecord } from '#runtime/bus/record.ts';
 import {
   commitMark,
   done,
+  follow,
   onFetched,
   poll,
   type Subscription,
@@ -265,7 +266,7 @@ const onAcks = (state: State, result: Answered<typeof bus, 'fetch'>, fx: Fx): vo
   if (records.length > 0) state.unsavedAcks = records;
   // One that does not write any more keeps them until it does.
   if (!state.holds) return;
-  if (records.length > 0) fx.io('acks', records);
+  if (records.length > 0) follow(records, fx, () => fx.io('acks', records));
   else poll(state.acks, fx, { kind: 'acks' });
 };
 

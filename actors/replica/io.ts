@@ -83,9 +83,11 @@ const peerNetwork = (
     queueBytesMax: config.queueBytesMax,
     // A suspected peer may just be busy: dialling it anew would cost both of us more.
     silenceMs: SILENCE_FACTOR * config.heartbeatMs * config.heartbeatsMissedMax,
-    onFrame: (from, bytes) => {
+    onFrame: (from, bytes, traceparent) => {
       const message = decodeMessage(bytes);
-      if (message.ok) return port.deliver({ kind: 'heard', from, message: message.value });
+      if (message.ok) {
+        return port.deliver({ kind: 'heard', from, message: message.value }, traceparent);
+      }
       port.emit('frames_refused', 1);
       port.log('warn', 'a peer sent what is no message', { peer: from, reason: message.error });
       return true;
@@ -168,8 +170,9 @@ export const io: Io<ReplicaConfig, Self, Commands> = async (config, port) => {
         deliver({ kind: 'certificateKept' });
       },
       send: ({ to, frame }) => {
-        if (to === null) network.broadcast(frame);
-        else network.send(to, frame);
+        const traceparent = port.traceparent();
+        if (to === null) network.broadcast(frame, traceparent);
+        else network.send(to, frame, traceparent);
       },
     },
     close: async () => {

@@ -97,7 +97,8 @@ const readOn = (state: State, fx: Fx): void => {
   if (state.isReading || state.fileEnded) return;
   if (state.inFlight.length >= state.config.batchesInFlightMax) return;
   state.isReading = true;
-  fx.io('next', { epoch: state.epoch });
+  // What is read next is no consequence of what was read last.
+  fx.under('', () => fx.io('next', { epoch: state.epoch }));
 };
 
 const NO_PACKETS: SourceBatch = { shape: 'packets', count: 0, packets: new Uint8Array(0) };

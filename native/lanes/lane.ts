@@ -47,6 +47,8 @@ export type Envelope = {
   incarnation: number;
   /** Monotonic milliseconds (native/clock.ts), 0 = none. */
   deadline: number;
+  /** False: no trace id is written. */
+  readonly traced: boolean;
   trace0: number;
   trace1: number;
   trace2: number;
@@ -225,10 +227,13 @@ export class Lane {
     i[at + 4] = ask;
     i[at + 5] = echo;
     this.f64[(at + 6) >> 1] = e.deadline;
-    i[at + 8] = e.trace0;
-    i[at + 9] = e.trace1;
-    i[at + 10] = e.trace2;
-    i[at + 11] = e.trace3;
+    if (e.traced) {
+      i[at + 8] = e.trace0;
+      i[at + 9] = e.trace1;
+      i[at + 10] = e.trace2;
+      i[at + 11] = e.trace3;
+    }
+    // Always: `retract` knows the records of a step by it.
     i[at + 12] = e.span0;
     i[at + 13] = e.span1;
     this.tail = (this.tail + words) | 0;
@@ -243,8 +248,8 @@ export class Lane {
   }
 
   /**
-   * Takes back what the step of this span has committed, the last one before a crash: nobody has seen it. Slabs named by those
-   * records stay counted until a sweep.
+   * Takes back what the step of this span has committed, the last one before a crash, and under later spans: nobody has seen it.
+   * Slabs named by those records stay counted until a sweep.
    */
   retract(span0: number, span1: number): void {
     let sequence = Atomics.load(this.control, SENT);
@@ -255,7 +260,7 @@ export class Lane {
         at = (at + this.capacity - offset) | 0;
         continue;
       }
-      if (this.i32[offset + 12] === span0 && this.i32[offset + 13] === span1) {
+      if (this.i32[offset + 12] === span0 && ((this.i32[offset + 13]! - span1) | 0) >= 0) {
         this.tail = at;
         this.sequence = sequence;
         this.control[WRITTEN] = at;

@@ -53,12 +53,23 @@ export const poll = <Self extends Resume, Io extends IoCommands, const R extends
   if (sub.polling) return;
   sub.polling = true;
   const { topic, group, positions, maxRecords, waitMs } = sub;
-  fx.ask(
-    bus,
-    { kind: 'fetch', topic, group, positions, maxRecords, waitMs },
-    resume,
-    waitMs + ANSWER_MARGIN_MS,
-  );
+  const question = { kind: 'fetch', topic, group, positions, maxRecords, waitMs } as const;
+  // It waits for whatever comes next: no consequence of what came last.
+  fx.under('', () => fx.ask(bus, question, resume, waitMs + ANSWER_MARGIN_MS));
+};
+
+/**
+ * What `body` says belongs to the trace of the newest of these records: a step that takes several at once goes on in
+ * one of their traces. Without one, in its own.
+ */
+export const follow = <Self extends Resume, Io extends IoCommands>(
+  records: readonly BusRecord[],
+  fx: Effects<Self, Io>,
+  body: () => void,
+): void => {
+  const newest = records.findLast(({ headers }) => headers.traceparent !== undefined);
+  if (newest === undefined) body();
+  else fx.under(newest.headers.traceparent!, body);
 };
 
 /** `retryMs` > 0: the fetch failed; poll again after it (exponential, 50 ms to 5 s). */

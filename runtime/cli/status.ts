@@ -12,10 +12,10 @@ export const statusText = (
   notices: readonly Notice[],
 ): string => {
   const actors = actorNodes(tree);
-  const running = actors.filter((one) => one.state === 'running').length;
+  const running = actors.filter((one) => one.state === 'running' && !one.suspended).length;
   const others = actors
-    .filter((one) => one.state !== 'running')
-    .map((one) => `${one.path} ${one.state}`);
+    .filter((one) => one.state !== 'running' || one.suspended)
+    .map((one) => `${one.path} ${one.suspended ? 'suspended' : one.state}`);
   const roots = Object.entries(stateRootsOf(tree)).map(([name, root]) => `  ${name}  ${root}`);
   const genesis = Object.entries(genesisOf(tree)).map(([name, text]) => `  ${name}  ${text}`);
   const brakes = Object.entries(brakesOf(tree)).map(([name, why]) => `  ${name}  ${why}`);
@@ -23,6 +23,7 @@ export const statusText = (
     .slice(-5)
     .map(({ atMs, topic, text }) => `  ${new Date(atMs).toISOString()}  ${topic}: ${text}`);
   return [
+    `node          ${status.node}`,
     `state         ${status.state}`,
     `process       ${status.pid}, up ${Math.round(status.uptimeS)} s`,
     `actors        ${running} of ${actors.length} running${others.length > 0 ? ` (${others.join(', ')})` : ''}`,
@@ -49,9 +50,10 @@ ${NODE_USAGE}`,
       ]);
       if (!io.json) return io.out(statusText(status, tree, notices));
       const { newest: _, ...deadLetters } = status.deadLetters;
-      const actors = actorNodes(tree).map(({ path, state, restarts }) => ({
+      const actors = actorNodes(tree).map(({ path, state, suspended = false, restarts }) => ({
         path,
         state,
+        suspended,
         restarts,
       }));
       io.out(

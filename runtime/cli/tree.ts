@@ -6,7 +6,7 @@ import { askNode, NODE_USAGE } from './running-node.ts';
 const detail = (node: TreeNode): string => {
   if (node.kind === 'supervisor') return node.strategy ?? '';
   const parts = [
-    node.state,
+    node.suspended ? `${node.state} (suspended)` : node.state,
     ...(node.thread === undefined ? [] : [`thread ${node.thread}`]),
     ...(node.restarts === 0 ? [] : [`${node.restarts} restarts`]),
     ...(node.mailboxDepth === undefined
@@ -27,6 +27,9 @@ export const treeLines = (node: TreeNode, prefix = ''): string[] => {
   });
 };
 
+export const treeText = (tree: TreeNode): string =>
+  [`${tree.name || 'root'}  ${detail(tree)}`, ...treeLines(tree)].join('\n');
+
 export const command: Command = {
   summary: 'the supervision tree of the running node',
   usage: `tree [<topology>] [--data folder] [-o json]
@@ -36,6 +39,6 @@ ${NODE_USAGE}`,
     askNode(args, io, command, async (node) => {
       const tree = await node.tree();
       if (io.json) io.out(JSON.stringify(tree));
-      else io.out([`${tree.name || 'root'}  ${detail(tree)}`, ...treeLines(tree)].join('\n'));
+      else io.out(treeText(tree));
     }),
 };

@@ -70,9 +70,15 @@ const consensusLines = (now: Snapshot): string[] => {
 
 const troubled = (tree: TreeNode): string[] =>
   actorNodes(tree)
-    .filter((node) => node.restarts > 0 || node.state === 'failed' || node.state === 'starting')
+    .filter(
+      ({ restarts, suspended, state }) =>
+        restarts > 0 || suspended || state === 'failed' || state === 'starting',
+    )
     .slice(0, 6)
-    .map((node) => `${node.path} (${node.state}${node.restarts > 0 ? `, ${node.restarts}x` : ''})`);
+    .map(({ path, restarts, suspended, state }) => {
+      const times = restarts > 0 ? `, ${restarts}x` : '';
+      return `${path} (${suspended ? 'suspended' : state}${times})`;
+    });
 
 const noticeLines = (now: Snapshot): string[] =>
   now.notices

@@ -16,6 +16,8 @@ import { lpStream } from '@libp2p/utils';
 import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
+import { CONTEXT_BYTES } from '../trace/context.ts';
+import { frameOf, tracedProtocol, withContext } from './traced-frame.ts';
 
 export type Peer = {
   /** What the owner calls it: given back with every message. */
@@ -38,14 +40,15 @@ export type NetworkSettings = {
   /** A peer that says nothing for so long is taken for gone and dialled again. */
   readonly silenceMs: number;
   /** False: the owner has no room; the stream is read again when it has. */
-  readonly onFrame: (from: string, bytes: Uint8Array) => boolean;
+  readonly onFrame: (from: string, bytes: Uint8Array, traceparent: string) => boolean;
   readonly onPeer: (id: string, connected: boolean) => void;
   readonly onDropped: (id: string, reason: 'queue-full' | 'refused-peer' | 'bad-frame') => void;
 };
 
 export type Network = {
-  send(to: string, frame: Uint8Array): void;
-  broadcast(frame: Uint8Array): void;
+  /** `traceparent` (W3C) travels beside the frame to peers that read it; '' for none. */
+  send(to: string, frame: Uint8Array, traceparent?: string): void;
+  broadcast(frame: Uint8Array, traceparent?: string): void;
   /** Peers with an open outbound stream. */
   connected(): readonly string[];
   close(): Promise<void>;
@@ -70,10 +73,13 @@ const pause = (ms: number, signal: AbortSignal, hold?: (wake: () => void) => voi
     hold?.(done);
   });
 
+/** A frame and the context that it was sent in. */
+type Frame = { readonly bytes: Uint8Array; readonly traceparent: string };
+
 type Link = {
   readonly peer: Peer;
   readonly peerId: PeerId;
-  readonly queue: Uint8Array[];
+  readonly queue: Frame[];
   queuedBytes: number;
   connected: boolean;
   heardAtMs: number;
@@ -81,17 +87,17 @@ type Link = {
   wake: () => void;
 };
 
-const enqueue = (link: Link, frame: Uint8Array, settings: NetworkSettings): void => {
+const enqueue = (link: Link, frame: Frame, settings: NetworkSettings): void => {
   const { queueFramesMax, queueBytesMax } = settings;
   while (
     link.queue.length > 0 &&
-    (link.queue.length >= queueFramesMax || link.queuedBytes + frame.length > queueBytesMax)
+    (link.queue.length >= queueFramesMax || link.queuedBytes + frame.bytes.length > queueBytesMax)
   ) {
-    link.queuedBytes -= link.queue.shift()!.length;
+    link.queuedBytes -= link.queue.shift()!.bytes.length;
     settings.onDropped(link.peer.id, 'queue-full');
   }
   link.queue.push(frame);
-  link.queuedBytes += frame.length;
+  link.queuedBytes += frame.bytes.length;
   link.wake();
 };
 
@@ -108,7 +114,8 @@ const pump = async (
   settings: NetworkSettings,
   closing: AbortSignal,
 ): Promise<void> => {
-  const lp = lpStream(stream, { maxDataLength: settings.frameBytesMax });
+  const isTraced = stream.protocol === tracedProtocol(settings.protocol);
+  const lp = lpStream(stream, { maxDataLength: settings.frameBytesMax + CONTEXT_BYTES + 1 });
   const opened = performance.now();
   // An idle writer learns of the end of its stream at once, not at its next frame.
   stream.addEventListener('close', () => link.wake());
@@ -121,8 +128,9 @@ const pump = async (
       await nextFrame(link, settings.silenceMs / 4, closing);
       continue;
     }
-    link.queuedBytes -= frame.length;
-    await lp.write(frame, { signal: AbortSignal.timeout(WRITE_DEADLINE_MS) });
+    link.queuedBytes -= frame.bytes.length;
+    const bytes = isTraced ? withContext(frame) : frame.bytes;
+    await lp.write(bytes, { signal: AbortSignal.timeout(WRITE_DEADLINE_MS) });
   }
 };
 
@@ -133,7 +141,7 @@ const dial = async (node: Libp2p, link: Link, protocol: string): Promise<Stream>
     .find((connection: Connection) => connection.status === 'open');
   const address = multiaddr(`${link.peer.address}/p2p/${link.peerId.toString()}`);
   const connection = open ?? (await node.dial(address, { signal }));
-  return await connection.newStream(protocol, { signal });
+  return await connection.newStream([tracedProtocol(protocol), protocol], { signal });
 };
 
 /** Keeps one outbound stream to a peer for as long as the network is open. */
@@ -175,12 +183,15 @@ const receive = async (
   settings: NetworkSettings,
   closing: AbortSignal,
 ): Promise<void> => {
-  const lp = lpStream(stream, { maxDataLength: settings.frameBytesMax });
+  const isTraced = stream.protocol === tracedProtocol(settings.protocol);
+  const extraBytes = isTraced ? CONTEXT_BYTES + 1 : 0;
+  const lp = lpStream(stream, { maxDataLength: settings.frameBytesMax + extraBytes });
   try {
     while (!closing.aborted) {
-      const frame = (await lp.read({ signal: closing })).subarray();
+      const read = (await lp.read({ signal: closing })).subarray();
       link.heardAtMs = performance.now();
-      while (!settings.onFrame(link.peer.id, frame) && !closing.aborted) {
+      const { bytes, traceparent } = isTraced ? frameOf(read) : { bytes: read, traceparent: '' };
+      while (!settings.onFrame(link.peer.id, bytes, traceparent) && !closing.aborted) {
         await pause(NO_ROOM_PAUSE_MS, closing);
       }
     }
@@ -234,7 +245,7 @@ export const openNetwork = async (settings: NetworkSettings): Promise<Network> =
   const linkOf = (id: PeerId): Link | undefined => links.find((link) => link.peerId.equals(id));
   const node = await createNode(settings, (id) => linkOf(id) !== undefined);
   await node.handle(
-    settings.protocol,
+    [tracedProtocol(settings.protocol), settings.protocol],
     async (stream: Stream, connection: Connection) => {
       const link = linkOf(connection.remotePeer);
       if (link === undefined) stream.abort(new Error('unknown peer'));
@@ -244,12 +255,12 @@ export const openNetwork = async (settings: NetworkSettings): Promise<Network> =
   );
   const loops = links.map((link) => keepConnected(node, link, settings, closing.signal));
   return {
-    send: (to, frame) => {
+    send: (to, bytes, traceparent = '') => {
       const link = links.find((candidate) => candidate.peer.id === to);
-      if (link !== undefined) enqueue(link, frame, settings);
+      if (link !== undefined) enqueue(link, { bytes, traceparent }, settings);
     },
-    broadcast: (frame) => {
-      for (const link of links) enqueue(link, frame, settings);
+    broadcast: (bytes, traceparent = '') => {
+      for (const link of links) enqueue(link, { bytes, traceparent }, settings);
     },
     connected: () => links.filter((link) => link.connected).map((link) => link.peer.id),
     close: async () => {

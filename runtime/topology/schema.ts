@@ -63,6 +63,51 @@ export const nodeSection = z.strictObject({
     .max(16)
     .default([...SHUTDOWN_PHASES])
     .describe('phases in which actors drain at the stop, in their order; then all end'),
+  trace: z
+    .strictObject({
+      carried: z.boolean().default(true).describe('messages carry W3C trace context'),
+      ratio: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe('share of traces whose steps are recorded, 0..1; node runtime trace turns it up'),
+    })
+    .prefault({})
+    .describe('what is known of the way of each message'),
+  otlp: z
+    .strictObject({
+      url: z
+        .string()
+        .regex(/^https?:\/\/[^\s@]+$/, 'expected http://host:4318, credentials in headersFile')
+        .describe(
+          'OTLP/HTTP endpoint of a collector; /v1/traces and /v1/metrics are put behind it',
+        ),
+      headersFile: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('file with HTTP headers for the collector, a line each: name: value'),
+      intervalMs: z
+        .int()
+        .min(100)
+        .max(3_600_000)
+        .default(10_000)
+        .describe('pause between two exports, ms'),
+    })
+    .optional()
+    .describe('OpenTelemetry: recorded spans and all metrics go to this collector'),
+  flight: z
+    .strictObject({
+      messages: z
+        .int()
+        .min(0)
+        .max(4096)
+        .default(32)
+        .describe('last messages of each actor kept for its crash report, 0..4096; 0: none'),
+    })
+    .prefault({})
+    .describe('the flight recorder of each actor'),
 });
 
 export const databaseSection = z.strictObject({

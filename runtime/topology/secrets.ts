@@ -1,7 +1,7 @@
 /** What must not be shown: values of secret settings, passwords in URLs. */
 
 const SECRET = /password|passphrase|secret|token|privatekey|credential|apikey/i;
-const MASK = '***';
+export const MASK = '***';
 
 /** True for the name of a setting whose value is a secret. */
 export const isSecret = (name: string): boolean => SECRET.test(name.replaceAll(/[-_]/g, ''));

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { poolOf } from '#runtime/pool-spec.ts';
 import type { ActorSpec, ChildSpec, SupervisorSpec, SystemSpec } from '#runtime/spec.ts';
+import { effectiveSettings } from './effective.ts';
 import type { CheckedLine, Topology } from './load.ts';
 
 const childOf = (checked: CheckedLine): ChildSpec => {
@@ -48,7 +49,7 @@ export const systemSpec = (
   topology: Topology,
   genesis: { readonly file: string; readonly sha256: string },
 ): SystemSpec => {
-  const { threads, shutdown } = topology.sections.node;
+  const { threads, shutdown, trace, otlp, flight } = topology.sections.node;
   const { spares, heapMb, offHeapMb, silentMs } = threads;
   const { node, database } = topology.view;
   return {
@@ -60,5 +61,13 @@ export const systemSpec = (
     offHeapMb,
     silentMs,
     codeCache: path.join(node.dataDir, 'code-cache'),
+    trace,
+    otlp,
+    flightMessages: flight.messages,
+    settings: effectiveSettings(topology).map(({ path, value, source }) => ({
+      path,
+      value,
+      source,
+    })),
   };
 };

@@ -124,6 +124,8 @@ const rootProblems = ({ report, fates }: SourceRun): string[] => {
 export const warningsOf = ({ log }: SourceRun): readonly string[] =>
   log
     .filter(({ level }) => level !== 'info' && level !== 'debug')
+    // Peers that hear each other late: the machine was busy, and not with this.
+    .filter(({ msg }) => msg !== 'a peer is silent')
     .map(({ level, actor, msg, time: _, node: __, ...fields }) => {
       const beside = Object.keys(fields).length === 0 ? '' : ` ${JSON.stringify(fields)}`;
       return `${level} ${actor}: ${msg}${beside}`;

@@ -42,6 +42,7 @@ export const portOf = <Self_ extends { readonly kind: string }>(
   writeFileSync(file, encodeGenesis(genesis));
   const refuse = () => Promise.reject(new Error('not in this test'));
   return {
+    traceparent: () => '',
     deliver: (message) => mailbox.push(message) > 0,
     path: 'v1.executor',
     incarnation: 0,

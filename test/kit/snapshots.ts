@@ -9,6 +9,7 @@ export const seconds = (count: number, p50: number, p99: number): Distribution =
   p50,
   p99,
   atMost: (bound) => (bound >= p99 ? count : 0),
+  buckets: {},
 });
 
 export const reading = (part: Partial<MetricsReading>): MetricsReading => ({

@@ -34,7 +34,7 @@ export const openDriver = (
     spec: actor(name, fixture('driver'), { config: { channel, sends }, ...rest, actor: 'driver' }),
     said,
     run: (...orders) => wire.postMessage({ orders }),
-    heard: (tag, n = 1, ms = 5000) => until(() => said.filter((s) => s.tag === tag)[n - 1], ms),
+    heard: (tag, n = 1, ms = 20_000) => until(() => said.filter((s) => s.tag === tag)[n - 1], ms),
     close: () => wire.close(),
   };
 };

@@ -82,6 +82,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
     messages: 5,
     depth: 0,
     depthMax: 2,
+    suspended: false,
     handling: undefined,
     counters,
     gauges,
@@ -100,6 +101,7 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
     deadLetters: { total: 2, byReason: { expired: 2 }, newest: [] },
     sparesReady: 1,
     slabsFree: 7,
+    runtime: [{ name: 'trace_spans', kind: 'counter', labels: { thread: '3' }, value: 7 }],
   });
   const lines = text.split('\n');
   expect(
@@ -113,6 +115,8 @@ test('Prometheus text: types once, labels escaped, buckets cumulative', () => {
   expect(lines).toContain(
     'cybermesh_features_lag_seconds_bucket{actor="detection.features",le="+Inf"} 2',
   );
+  expect(lines).toContain('cybermesh_trace_spans_total{thread="3"} 7');
+  expect(lines).toContain('cybermesh_actor_suspended{actor="detection.features"} 0');
   expect(lines).toContain('cybermesh_dead_letters_total{reason="expired"} 2');
   expect(lines).toContain('cybermesh_thread_lag_seconds{thread="3"} 0.002');
   expect(lines).toContain('cybermesh_spare_threads_ready 1');

@@ -60,6 +60,7 @@ export const openHttp = async (given: Given = {}) => {
   const reply = (id: number, answer: Answer): void =>
     void adapter?.commands.respond({ id, answer });
   const port: IoPort<Self> = {
+    traceparent: () => '',
     deliver,
     path: 'api',
     incarnation: 0,

@@ -20,6 +20,7 @@ const envelope = (room = 0): Envelope => ({
   room,
   incarnation: 3,
   deadline: 0,
+  traced: true,
   trace0: 1,
   trace1: 2,
   trace2: 3,
@@ -242,6 +243,21 @@ test('a consumer that died after a wrap with nothing behind it does not strand t
   expect(send(producer, 6, 300)).toBe(true);
   producer.publish();
   expect(receive(next)?.n).toBe(6);
+});
+
+test('what a step wrote under later spans is taken back with it, what earlier steps wrote is not', () => {
+  const lane = end(memory());
+  const sendAs = (n: number, span1: number, traced = true): void => {
+    const own = { ...envelope(), span1, traced };
+    protocol.send(lane, { kind: 'item', n, body: bodyOf(n, 0) } as never, own, 0);
+  };
+  sendAs(0, 0x7ffffffe, false); // its span is known also where no trace is carried
+  sendAs(1, 0x80000000 | 0, false); // the step's own span is 0x7fffffff: they wrap
+  sendAs(2, 0x7fffffff);
+  lane.retract(5, 0x7fffffff);
+  lane.publish();
+  expect(receive(lane)?.n).toBe(0);
+  expect(receive(lane)).toBeUndefined();
 });
 
 test('what has been given back is not put back: it may be gone', () => {

@@ -33,6 +33,7 @@ const envelope: Envelope = {
   room: 0,
   incarnation: 3,
   deadline: 0,
+  traced: true,
   trace0: 1,
   trace1: 2,
   trace2: 3,

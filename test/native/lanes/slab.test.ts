@@ -10,6 +10,7 @@ const envelope: Envelope = {
   room: 0,
   incarnation: 0,
   deadline: 0,
+  traced: true,
   trace0: 0,
   trace1: 0,
   trace2: 0,

@@ -1,4 +1,11 @@
 import { createPrivateKey, createPublicKey, randomBytes } from 'node:crypto';
+import { noise } from '@chainsafe/libp2p-noise';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { tcp } from '@libp2p/tcp';
+import { lpStream } from '@libp2p/utils';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { createLibp2p } from 'libp2p';
 import { afterEach, expect, test } from 'vitest';
 import { type Network, openNetwork, type Peer } from '#runtime/p2p/network.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -31,8 +38,10 @@ const open = async (node: Node, peers: Peer[], events: string[], frames: string[
     queueFramesMax: 64,
     queueBytesMax: 4 << 20,
     silenceMs: 60_000,
-    onFrame: (from, bytes) => {
-      frames.push(`${from}:${bytes.length}:${bytes[0]}`);
+    onFrame: (from, bytes, traceparent) => {
+      frames.push(
+        `${from}:${bytes.length}:${bytes[0]}${traceparent === '' ? '' : ` ${traceparent}`}`,
+      );
       return true;
     },
     onPeer: (id, up) => events.push(`${id} ${up ? 'up' : 'down'}`),
@@ -111,4 +120,49 @@ test('a peer that went away and came back is reached again, and the queue stays 
   await open(b, [a.peer], [], frames);
   await until(() => frames.length >= 63);
   expect(frames.at(-1)).toBe('a:1:99');
+});
+
+test('a trace context travels beside a frame, and none where there is none', async () => {
+  const [a, b] = [await identity('a'), await identity('b')];
+  const frames: string[] = [];
+  const first = await open(a, [b.peer], []);
+  await open(b, [a.peer], [], frames);
+  const header = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  first.send('b', Uint8Array.of(7), header);
+  first.broadcast(Uint8Array.of(8));
+  first.send('b', Uint8Array.of(9), 'garbage');
+  await until(() => frames.length === 3);
+  // Whether the sender records is the sender's affair.
+  expect(frames).toEqual([`a:1:7 ${header.replace(/01$/, '00')}`, 'a:1:8', 'a:1:9']);
+});
+
+test('a peer that reads no context is spoken to without, and heard', async () => {
+  const [a, b] = [await identity('a'), await identity('b')];
+  const frames: string[] = [];
+  const first = await open(a, [b.peer], [], frames);
+  const old = await createLibp2p({
+    privateKey: await generateKeyPairFromSeed('Ed25519', b.seed),
+    addresses: { listen: [b.peer.address] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+  });
+  const heard: number[][] = [];
+  await old.handle('/test/1', async (stream) => {
+    const lp = lpStream(stream);
+    for (;;) {
+      const frame = await lp.read().catch(() => undefined);
+      if (frame === undefined) return;
+      heard.push([...frame.subarray()]);
+    }
+  });
+  const header = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  first.send('b', Uint8Array.of(7, 8), header);
+  await until(() => heard.length === 1);
+  expect(heard).toEqual([[7, 8]]);
+  const stream = await old.dialProtocol(multiaddr(a.peer.address), '/test/1');
+  await lpStream(stream).write(Uint8Array.of(9));
+  await until(() => frames.length === 1);
+  expect(frames).toEqual(['b:1:9']);
+  await old.stop();
 });

@@ -18,6 +18,8 @@ import { metricsBytes, writeMetrics } from '#runtime/metrics.ts';
 import { type Publishable, Receipts } from '#runtime/receipts.ts';
 import { type OutLane, Routes } from '#runtime/routes.ts';
 import type { Shell } from '#runtime/shell.ts';
+import { ringBytes } from '#runtime/trace/ring.ts';
+import { controlBytes, Sight } from '#runtime/trace/sight.ts';
 
 const store = address('store', { order: delivery({ n: u32 }) });
 const SHOP = 0;
@@ -48,8 +50,15 @@ const openWorld = (words: number, depthMax: number) => {
     soon: () => {},
   } as Shell;
   const outside = { post: () => {}, fallen: () => {} };
-  const given = { places, seed: 1, openAsks };
-  const host = hostOf(() => shell, { wakers, register, pool }, given, outside);
+  const given = { places, seed: [1, 2, 3, 4], openAsks } as const;
+  const memory = {
+    control: new SharedArrayBuffer(controlBytes()),
+    ring: new SharedArrayBuffer(ringBytes()),
+    carried: true,
+  };
+  const sight = new Sight(memory, () => {});
+  const machine = { wakers, register, pool, sight, flightMessages: 0 };
+  const host = hostOf(() => shell, machine, given, outside);
   const open = (index: number, actor: Actor): Mailbox => {
     const end = new Lane(lane, { index: SHOP, from: SHOP, to: STORE }, wakers, pool, depthMax);
     const lanes = new Map<number, OutLane>();
@@ -74,6 +83,8 @@ const openWorld = (words: number, depthMax: number) => {
       directory: undefined as never,
       openAsks: openAsksOf(openAsks, index),
       stashMax: 0,
+      module: '',
+      config: {},
       uses: new Set<string>(),
       offers: new Set<string>(),
     };

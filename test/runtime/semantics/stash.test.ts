@@ -110,7 +110,7 @@ test('against a model: no message lost or doubled, and what was put aside keeps 
       let next = 0;
       for (const [arrivals, what] of turns) {
         for (let k = 0; k < arrivals; k++) {
-          line.push({ message: { kind: String(next) }, trace: undefined });
+          line.push({ message: { kind: String(next) }, trace: undefined, cause: 4 });
           model.push(next++);
         }
         if (line.length === 0) continue;
