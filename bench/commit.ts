@@ -1,16 +1,19 @@
 /**
  * Claim: at four validators a block is committed within 100 ms of its proposal at the median, without a view change.
  * Two loads: the traffic of `npm start` for 40 s, and a campaign of scanners, each an incident of its own, as fast as
- * the signer lets them out (100 a second).
+ * the signer lets them out (100 a second). As root the first once more with nftables, in a network namespace that is
+ * made and removed here: how long it takes from the agent's mailbox into the kernel.
  *
  *   node bench/commit.ts [scanners] [-o json]
  */
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Report } from '#runtime/report.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { discrepancies, runSource } from '#test/kit/capture-run.ts';
+import { hasPrograms, isRoot } from '#test/kit/namespaces.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
 import { markdown } from './kit/markdown.ts';
 import { provenance } from './kit/provenance.ts';
@@ -24,6 +27,18 @@ const synthetic = async (): Promise<Load> => {
   const { report } = await runSource('synthetic', { forS: SYNTHETIC_S });
   // It ends in the middle of what it does: nothing adds up that is still on its way.
   return { load: `synthetic, ${SYNTHETIC_S} s`, report, faults: [] };
+};
+
+const firewalled = async (): Promise<Load> => {
+  const netns = `cmcommit${process.pid}`;
+  execFileSync('ip', ['netns', 'add', netns]);
+  try {
+    const set = ['enforcer.config.backend=nftables', `enforcer.config.netns=${netns}`];
+    const { report } = await runSource('synthetic', { forS: SYNTHETIC_S, set });
+    return { load: `synthetic, ${SYNTHETIC_S} s, nftables`, report, faults: [] };
+  } finally {
+    execFileSync('ip', ['netns', 'del', netns]);
+  }
 };
 
 const campaigned = async (scanners: number): Promise<Load> => {
@@ -51,6 +66,7 @@ const main = async (): Promise<void> => {
   const options = { o: { type: 'string', short: 'o' } } as const;
   const { values, positionals } = parseArgs({ options, allowPositionals: true });
   const loads = [await synthetic(), await campaigned(Number(positionals[0] ?? 1000))];
+  if (isRoot && hasPrograms('ip', 'nft')) loads.push(await firewalled());
   if (values.o === 'json') console.log(JSON.stringify({ at: provenance(), loads }));
   else {
     const counts = ['anomalies', 'policies', 'acked', 'height', 'view changes'];

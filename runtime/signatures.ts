@@ -5,7 +5,7 @@ import type { IoPort } from './actor.ts';
 
 const VERIFY_TASK = new URL('../native/verify-task.ts', import.meta.url);
 /** Fewer than this are verified by whoever asks: the way to another thread costs more. */
-export const POOL_CLAIMS_MIN = 16;
+const POOL_CLAIMS_MIN = 16;
 
 /** Of their own: a view would carry the whole batch of records to the other thread. */
 const copied = ({ publicKey, message, signature }: SignatureClaim): SignatureClaim => ({

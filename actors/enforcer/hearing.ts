@@ -11,7 +11,6 @@ import type { Answered } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { follow, onFetched, poll } from '#runtime/bus/subscription.ts';
-import { POOL_CLAIMS_MIN } from '#runtime/signatures.ts';
 import { pendingAcks } from './acks.ts';
 import { hold } from './holding.ts';
 import { type CutOff, cutOff } from './neighbourhood.ts';
@@ -23,6 +22,8 @@ import { type Checked, judge, type Refusal, type Verdict } from './verdict.ts';
 const HEARD_MAX = 2;
 /** Batches that were judged and are not durable: one with the backend, one behind it. */
 const IN_HAND_MAX = 2;
+/** So many and more are verified on the pool. Fewer take a few milliseconds here; its threads may have to start. */
+const BESIDE_MIN = 64;
 const RETRY_MS = 500;
 
 export const pollUpdates = (state: State, fx: Fx): void => {
@@ -43,7 +44,7 @@ export const fetched = (
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
   if (records.length === 0) return pollUpdates(state, fx);
   const id = ++state.heardCount;
-  const beside = records.length >= POOL_CLAIMS_MIN;
+  const beside = records.length >= BESIDE_MIN;
   const isNext = !beside && state.inHand.length + state.heard.length === 0;
   // The bytes of a fetch are gone when its step ends.
   const kept = isNext ? records : records.map(copied);

@@ -27,7 +27,7 @@ export const smallOf = (parent: number): number | undefined => {
     (pid) =>
       /^\d+$/.test(pid) &&
       commandOf(pid).includes('spawner-process') &&
-      statusOf(pid).includes(`) S ${parent} `),
+      new RegExp(`\\) [RSD] ${parent} `).test(statusOf(pid)),
   );
   return found === undefined ? undefined : Number(found);
 };

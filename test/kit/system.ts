@@ -1,4 +1,5 @@
 /** Starts real systems in tests: threads, lanes and supervision, with a dataDir of their own. */
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -74,7 +75,13 @@ const parsed = async <Spec extends ChildSpec>(spec: Spec): Promise<Spec> => {
   if (spec.kind === 'supervisor') {
     return { ...spec, children: await Promise.all(spec.children.map(parsed)) };
   }
-  const module = (await import(spec.module)) as { readonly default: Actor };
+  // As the topology finds it: in the file beside the actor, or in the actor itself.
+  const beside = new URL('config.ts', spec.module);
+  const { config } = existsSync(beside)
+    ? ((await import(beside.href)) as Pick<Actor, 'config'>)
+    : ((await import(spec.module)) as { readonly default: Actor }).default;
+  return config === undefined ? spec : { ...spec, config: await config.parseAsync(spec.config) };
+};
   const { config } = module.default;
   return config === undefined ? spec : { ...spec, config: await config.parseAsync(spec.config) };
 };

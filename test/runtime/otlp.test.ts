@@ -134,6 +134,7 @@ test('what the collector cannot take now is sent again until it is taken, and sa
   );
   expect(new Set(ids.map(({ spanId }) => Number(spanId)))).toEqual(new Set([1, 2]));
   expect(exporter!.counts()).toMatchObject({ exported: 2, dropped: 0 });
+  await until(() => said.length > 1);
   expect(said).toEqual([
     expect.stringMatching(/^warn no telemetry to the collector .*: it answered 503$/),
     expect.stringMatching(/^info the collector .* takes telemetry again$/),

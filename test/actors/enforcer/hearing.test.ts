@@ -21,8 +21,8 @@ import { temporaryFolder } from '#test/kit/processes.ts';
 import { type Agent, agentIn } from '../../integration/firewall/agent.ts';
 import { committedBlock, committedPolicy, updateOf } from './policies.ts';
 
-const genesis = testGenesis({ policiesPerMinuteMax: 1000 }, []);
-const MANY = 20;
+const genesis = testGenesis({ policiesPerMinuteMax: 1000, activePoliciesMax: 1000 }, []);
+const MANY = 64;
 const policies = committedBlock(genesis, 3 * MANY, '198.51');
 const updates = policies.map((policy) => updateOf(policy));
 const ids = policies.map((policy) => policy.policyId);
