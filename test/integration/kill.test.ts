@@ -15,9 +15,9 @@ const COMPLETE_MS = 120_000;
 /** KILL_SEEDS=1,2,3 takes other orders, or more of them. */
 const SEEDS = (process.env.KILL_SEEDS ?? '1,2').split(',').map(Number);
 /** The load outlasts the kills by far: what is left of it when they are over goes through at full speed. */
-const SCANNERS = 1000 * SEEDS.length;
+const SCANNERS = 600 * SEEDS.length;
 /** Anomalies a second. */
-const RATE = 12;
+const RATE = 8;
 const THREADS = 16;
 /** Looking costs a core: of every two such moments one is left to the node. */
 const LOOK_MS = 10;
