@@ -249,6 +249,11 @@ export type Core<
   Io extends IoCommands = Record<never, never>,
 > = {
   readonly init: (config: Config) => State;
+  /**
+   * Functions that a state comes to hold later than in `init` and that are always the same (a table of rules): a crash
+   * report names them, and its replay finds them here.
+   */
+  readonly constants?: { readonly [name: string]: unknown };
   /** Called once, after init and after the io adapter has opened; a restart calls it again. */
   readonly start?: (state: State, fx: Effects<Self, Io>, atMs: number) => void;
   readonly step: (state: State, message: Self, fx: Effects<Self, Io>, atMs: number) => void;

@@ -26,6 +26,7 @@ import {
 } from './effects.ts';
 import { type Effect, type Event, LIMITS, type Outcome, type Seq } from './machine/events.ts';
 import { step as advance, init } from './machine/machine.ts';
+import { RULES } from './machine/rules.ts';
 import { assembleSyncReply } from './machine/sync-reply.ts';
 import type { Commands, Fx, Self, State, Status } from './messages.ts';
 
@@ -300,6 +301,7 @@ const forward = (state: State, transactions: Uint8Array, fx: Fx): void => {
 
 /** `crypto` hashes and verifies; the private key's `sign` comes with `opened`. */
 export const createCore = (crypto: Crypto): Core<ReplicaConfig, State, Self, Commands> => ({
+  constants: { rules: RULES },
   init: (config) => ({
     config,
     crypto,

@@ -5,6 +5,7 @@
 
 import { isSecret, MASK, redact } from '../topology/secrets.ts';
 import { setOwn } from './clone.ts';
+import type { FunctionNames } from './functions.ts';
 
 /** JSON; what JSON has no form for is an object with a `$`. */
 export type Encoded =
@@ -15,7 +16,7 @@ export type Encoded =
   | readonly Encoded[]
   | { readonly [key: string]: Encoded };
 
-type Writer = { readonly ids: Map<object, number>; left: number };
+type Writer = { readonly ids: Map<object, number>; readonly names: FunctionNames; left: number };
 
 /** More than this, a value or a kibibyte each, is not encoded: a thread that ends has to end soon. */
 export const ENCODED_MAX = 200_000;
@@ -51,7 +52,7 @@ const viewOf = (view: ArrayBufferView): Encoded => {
   };
 };
 
-const scalar = (value: unknown, place: string): Encoded => {
+const scalar = (value: unknown, place: string, names: FunctionNames): Encoded => {
   switch (typeof value) {
     case 'string':
       return redact(value) as string;
@@ -64,7 +65,7 @@ const scalar = (value: unknown, place: string): Encoded => {
     case 'bigint':
       return { $: 'bigint', text: String(value) };
     case 'function':
-      return { $: 'function', place };
+      return { $: 'function', place: names.get(value) ?? place };
     default:
       return value === null ? null : { $: 'undefined' };
   }
@@ -78,7 +79,7 @@ const encode = (value: unknown, place: string, name: string, to: Writer): Encode
   // Texts and keys; a number of that name is a count.
   const mayTell = (typeof value === 'string' && value !== '') || ArrayBuffer.isView(value);
   if (mayTell && isSecret(name)) return MASK;
-  if (typeof value !== 'object' || value === null) return scalar(value, place);
+  if (typeof value !== 'object' || value === null) return scalar(value, place, to.names);
   const known = to.ids.get(value);
   if (known !== undefined) return { $: 'ref', id: known };
   const id = to.ids.size;
@@ -101,9 +102,12 @@ const encode = (value: unknown, place: string, name: string, to: Writer): Encode
   return Object.fromEntries(entries);
 };
 
-/** Objects count in the order in which they are met, the root first: what `ref` names. A RangeError: too much. */
-export const encodeValue = (value: unknown): Encoded =>
-  encode(value, '', '', { ids: new Map(), left: ENCODED_MAX });
+/**
+ * Objects count in the order in which they are met, the root first: what `ref` names. Functions without a name of their own
+ * go by their place. A RangeError: too much.
+ */
+export const encodeValue = (value: unknown, names: FunctionNames = new Map()): Encoded =>
+  encode(value, '', '', { ids: new Map(), names, left: ENCODED_MAX });
 
 /** Gives the function that stood at a place of the value, e.g. `.crypto.sha256`. */
 export type Supply = (place: string) => unknown;

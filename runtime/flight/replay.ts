@@ -3,6 +3,7 @@ import type { Actor } from '../actor.ts';
 import type { Message } from '../asks.ts';
 import type { Recorded } from '../recorder.ts';
 import { decodeValue, type Supply } from './encode.ts';
+import { functionAt } from './functions.ts';
 import { replayEffects } from './replay-effects.ts';
 import { type CrashReport, type Dump, REPORT_VERSION } from './report.ts';
 
@@ -24,14 +25,10 @@ const MISSING = 'is not part of a crash report';
 
 /** Functions come from a fresh state of the same actor; one that only came at run time (a private key) refuses to run. */
 const supplyFrom =
-  (fresh: unknown): Supply =>
+  (actor: Actor, fresh: unknown): Supply =>
   (place) => {
-    let at: unknown = fresh;
-    for (const name of place.split('.').slice(1)) {
-      at =
-        typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined;
-    }
-    if (typeof at === 'function') return at;
+    const found = functionAt(actor, fresh, place);
+    if (found !== undefined) return found;
     return () => {
       throw new Error(`the function ${place.slice(1)} ${MISSING}`);
     };
@@ -55,7 +52,7 @@ export const parseReport = (text: string): CrashReport => {
 const stateOf = (dump: Dump, actor: Actor, config: unknown): unknown => {
   const fresh: unknown = actor.core.init(config);
   if (dump.stateIs === 'none') return fresh;
-  return decodeValue(dump.state, supplyFrom(fresh));
+  return decodeValue(dump.state, supplyFrom(actor, fresh));
 };
 
 /** `dump.phase` must not be 'io'. `show` makes of the state what is kept of it for people. */
@@ -64,9 +61,9 @@ export const replayDump = (
   actor: Actor,
   show: (state: unknown) => unknown = (state) => state,
 ): Replayed => {
-  const config = decodeValue(dump.config, supplyFrom(undefined));
+  const config = decodeValue(dump.config, supplyFrom(actor, undefined));
   const state = stateOf(dump, actor, config);
-  const message = decodeValue(dump.message, supplyFrom(undefined)) as Message | null;
+  const message = decodeValue(dump.message, supplyFrom(actor, undefined)) as Message | null;
   const stateBefore = show(state);
   const { fx, take } = replayEffects(actor);
   const { core } = actor;

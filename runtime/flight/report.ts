@@ -4,6 +4,7 @@ import type { Mailbox } from '../mailbox.ts';
 import { redact } from '../topology/secrets.ts';
 import { textOf } from '../trace/tap.ts';
 import { type Encoded, encodeValue } from './encode.ts';
+import { functionNames } from './functions.ts';
 
 export const REPORT_VERSION = 1;
 /** A report that is longer leaves its state out. */
@@ -66,9 +67,10 @@ type States = Pick<Dump, 'stateIs' | 'why' | 'state'>;
 const statesOf = (mailbox: Mailbox): States => {
   const before = mailbox.flight.before();
   try {
+    const names = functionNames(mailbox.actor, mailbox.config);
     return before.known
-      ? { stateIs: 'before', why: '', state: encodeValue(before.state) }
-      : { stateIs: 'after', why: before.why, state: encodeValue(mailbox.state) };
+      ? { stateIs: 'before', why: '', state: encodeValue(before.state, names) }
+      : { stateIs: 'after', why: before.why, state: encodeValue(mailbox.state, names) };
   } catch (error) {
     return { stateIs: 'none', why: `it cannot be written: ${String(error)}`, state: null };
   }

@@ -8,6 +8,9 @@ import type { Commands, Opened, Self } from '#actors/replica/messages.ts';
 import { openReplicaStore } from '#actors/replica/store.ts';
 import type { GenesisCertificate } from '#proto/consensus/genesis-ready.ts';
 import { decodeMessage } from '#proto/consensus/messages.ts';
+import type { Actor } from '#runtime/actor.ts';
+import { decodeValue, encodeValue } from '#runtime/flight/encode.ts';
+import { functionAt, functionNames } from '#runtime/flight/functions.ts';
 import { recorder } from '#runtime/recorder.ts';
 import { simulatedCrypto as crypto } from '#test/kit/simulator/signatures.ts';
 import {
@@ -58,7 +61,7 @@ const replica = () => {
       return [`send ${frame.ok ? frame.value.kind : frame.error}`];
     });
   };
-  return { state, tell };
+  return { core, state, tell };
 };
 
 test('nothing is asked of the executor, and no machine exists, before the committee has agreed on its genesis', () => {
@@ -103,4 +106,39 @@ test('the certificate outlives its process, and the first one stays', () => {
   } finally {
     rmSync(folder, { recursive: true });
   }
+});
+
+test('the state of a crash report goes on as the one that crashed: the rules are found again, the key is not', () => {
+  const { core, state, tell } = replica();
+  tell(opened(genesisCertificateBy([a, b, c])));
+  const head = { hash: new Uint8Array(32), height: 0, stateRoot: new Uint8Array(32) };
+  tell({ kind: 'headKnown', result: { ok: true, value: head } } as Self);
+  expect(state.machine).toBeDefined();
+  const actor = { core } as unknown as Actor;
+  const settings = config.parse({
+    name: 'v1',
+    key: 'k',
+    listen: '/ip4/127.0.0.1/tcp/1',
+    peers: {},
+  });
+  const text = JSON.stringify(encodeValue(state, functionNames(actor, settings)));
+  const fresh = core.init(settings);
+  const supply = (place: string) =>
+    functionAt(actor, fresh, place) ??
+    (() => {
+      throw new Error(`no ${place}`);
+    });
+  const again = decodeValue(JSON.parse(text), supply) as typeof state;
+  const said = (one: typeof state, message: Self) => {
+    const fx = recorder<Self, Commands>();
+    core.step(one, message, fx, 2000);
+    return fx.take();
+  };
+  // Whether it leads is a question of the rules.
+  const pending = { kind: 'pending', count: 5 } as const;
+  const before = said(state, pending);
+  expect(before).not.toEqual([]);
+  expect(said(again, pending)).toEqual(before);
+  const timeout = { kind: 'timer', id: 'view', view: 1 } as const;
+  expect(() => said(again, timeout)).toThrow(/^no .*sign$/);
 });
