@@ -82,9 +82,6 @@ const parsed = async <Spec extends ChildSpec>(spec: Spec): Promise<Spec> => {
     : ((await import(spec.module)) as { readonly default: Actor }).default;
   return config === undefined ? spec : { ...spec, config: await config.parseAsync(spec.config) };
 };
-  const { config } = module.default;
-  return config === undefined ? spec : { ...spec, config: await config.parseAsync(spec.config) };
-};
 
 /** Starts a system. Without a control socket unless `given` says otherwise. */
 export const testSystem = async (
