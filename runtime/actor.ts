@@ -369,8 +369,8 @@ export type Sends = readonly (Address | ServiceKey)[];
 /**
  * Binds address, configuration, core and io. `sends` names every address that it may write to (asks, tells and
  * deliveries; answers need no entry): the loader lays exactly those lanes. `offers` names the services that it may
- * register under. `config` is left out by an actor without settings, and by one whose folder has a `config.ts`: settings are
- * checked before its thread is there, which then need not load the schema.
+ * register under. `config` is left out by an actor without settings, and by one whose folder has a `config.ts` for the loader
+ * of topologies: settings are checked before its thread is there, which then need not load the schema.
  */
 export const defineActor = <
   D extends Declaration,

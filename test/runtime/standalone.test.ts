@@ -53,3 +53,10 @@ test('a module that is not there, and settings that the schema refuses, end the 
     /caller\.config: .*text/s,
   );
 });
+
+test('settings for an actor that takes none end the start by name', async () => {
+  const given = { name: 'relay', module: fixture('relay'), config: { text: 'hello' } };
+  await expect(startSystem({ dataDir, children: [given] })).rejects.toThrow(
+    'relay.config: the actor takes no settings',
+  );
+});

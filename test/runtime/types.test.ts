@@ -100,8 +100,11 @@ const io = () => ({ commands: { persist: () => {} } });
 
 const actors = [
   defineActor({ self: signer, config, core, sends: [signer], io }),
+  defineActor({ self: signer, core, sends: ({ limit }) => (limit > 1 ? [signer] : []), io }),
   // @ts-expect-error the core does not handle every message of its address
   defineActor({ self: signer, config, core: narrow, sends: [] }),
+  // @ts-expect-error the core wants other settings than the schema gives
+  defineActor({ self: signer, config: z.strictObject({ key: z.number() }), core, sends: [] }),
   // @ts-expect-error the adapter lacks a command
   defineActor({ self: signer, config, core, sends: [], io: () => ({ commands: {} }) }),
 ];
