@@ -25,7 +25,7 @@ import type { Commands, Fx, Self, State } from './state.ts';
 export type { Batch, Commands, Self, State } from './state.ts';
 
 /** At most so many policies are brought into force together: more of them make each wait for the others. */
-const RECORDS_MAX = 512;
+const RECORDS_MAX = 1024;
 
 const opened = (
   state: State,
