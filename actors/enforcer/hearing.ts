@@ -105,9 +105,7 @@ const cutNow = (state: State): CutOff => {
 
 const judgeAll = (state: State, beliefs: Beliefs, fx: Fx, atMs: number): Growing => {
   const { registry, around } = state;
-  const batch: Growing = {
-    ...{ apply: new Map(), remove: [], renewed: [], held: [], refused: [] },
-  };
+  const batch: Growing = { apply: new Map(), remove: [], renewed: [], held: [], refused: [] };
   const cut = cutNow(state);
   let active = activeCount(registry, atMs);
   for (const belief of beliefs) {
