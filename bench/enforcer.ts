@@ -29,7 +29,9 @@ import { provenance } from './kit/provenance.ts';
 const SINGLES = 100;
 /** Between two that come alone. */
 const PAUSE_MS = 30;
-const count = Number(process.argv[2] ?? 5000);
+const countMax = Number(process.argv[2] ?? 20_000);
+/** Policies of many elements are fewer. */
+const ELEMENTS_MAX = 160_000;
 /** The chain of the benchmark has a header each second. */
 const BEHIND_MS = 60_000;
 
@@ -53,7 +55,7 @@ const elementsIn = (netns: string): number => {
   return nftables.reduce((sum, { set }) => sum + (set?.elem?.length ?? 0), 0);
 };
 
-const agentOn = (folder: string, netns: string, mix: Mix) => {
+const agentOn = (folder: string, netns: string, mix: Mix, count: number) => {
   const genesis = benchGenesis(Date.now() - BEHIND_MS);
   const genesisFile = path.join(folder, 'genesis.json');
   writeFileSync(genesisFile, encodeGenesis(genesis));
@@ -83,10 +85,11 @@ const quantile = (sorted: readonly number[], share: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]!;
 
 const measure = async (mix: Mix): Promise<readonly (string | number)[]> => {
+  const count = Math.min(countMax, ELEMENTS_MAX / mix.elements);
   const folder = temporaryFolder();
   try {
     return await withNamespace(async (netns) => {
-      const { counter, node, children } = agentOn(folder.path, netns, mix);
+      const { counter, node, children } = agentOn(folder.path, netns, mix, count);
       const { words, heardMs, ackedMs } = counter;
       const system = await testSystem(children, { node, dataDir: node.dataDir });
       const release = async (upTo: number): Promise<void> => {

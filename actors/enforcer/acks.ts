@@ -3,8 +3,8 @@ import { fromHex, utf8 } from '#proto/bytes.ts';
 import type { Crypto, KeyPair } from '#proto/crypto.ts';
 import { uuidOf } from '#proto/wire/ai-signature.ts';
 import { signControl } from '#proto/wire/control.ts';
+import type { Refusal } from './belief.ts';
 import type { Entry } from './registry.ts';
-import type { Refusal } from './verdict.ts';
 
 /** One signed acknowledgement. `id` makes it idempotent: the same fact always has the same id. */
 export type Ack = { readonly id: string; readonly policyId: string; readonly bytes: Uint8Array };

@@ -3,33 +3,29 @@
  * finished when what came of it and its acknowledgement are durable; a crash before that reads it again.
  */
 import type { Crypto } from '#proto/crypto.ts';
-import { rememberingReader } from '#proto/known-anchors.ts';
 import { guardrailLimits } from '#proto/policy.ts';
 import { unreachable } from '#proto/result.ts';
-import { roleBook } from '#proto/roles.ts';
 import { TOPICS } from '#proto/wire/topics.ts';
 import type { Core } from '#runtime/actor.ts';
 import { commitMark, done, subscription } from '#runtime/bus/subscription.ts';
 import { addAcks, newOutbox } from './acks.ts';
 import { listed, summary } from './answers.ts';
 import { NO_PACKETS } from './backend.ts';
+import { believing } from './belief.ts';
 import { answered, braked, pull, release } from './braking.ts';
 import type { EnforcerConfig } from './config.ts';
-import { fetched, finished, pollUpdates, verified } from './hearing.ts';
+import { believed, fetched, finished, pollUpdates } from './hearing.ts';
 import { approved } from './holding.ts';
 import { NOWHERE } from './neighbourhood.ts';
 import { published, sendAcks } from './posting.ts';
 import { activeCount, allDesired, allHeld, expired, forget, newRegistry } from './registry.ts';
-import { remembered } from './remembered.ts';
 import { enforced, giveWay, reconciled, surveyed } from './settling.ts';
 import type { Commands, Fx, Self, State } from './state.ts';
 
 export type { Batch, Commands, Self, State } from './state.ts';
 
-/** Blocks whose certificates are known by their bytes; some 1 KiB each. */
-const ANCHORS_MAX = 64;
 /** At most so many policies are brought into force together: more of them make each wait for the others. */
-const RECORDS_MAX = 512;
+const RECORDS_MAX = 1024;
 
 const opened = (
   state: State,
@@ -54,9 +50,8 @@ const opened = (
     [...genesis.neverBlock, ...config.neverBlock],
   );
   const { peersShareMax } = config;
-  const trust = { committee, crypto: remembered(crypto) };
-  const proven = rememberingReader(trust, ANCHORS_MAX);
-  state.trusted = { crypto, proven, roles: roleBook(genesis), limits, peersShareMax };
+  state.trusted = { limits, peersShareMax };
+  state.believe = believing(genesis, committee, crypto);
   giveWay(state, fx, atMs);
   // What was in force before a restart is in force again before the first new policy is read.
   state.comparedAtMs = atMs;
@@ -116,8 +111,8 @@ const step = (state: State, message: Self, fx: Fx, atMs: number): void => {
       return pollUpdates(state, fx);
     case 'fetched':
       return fetched(state, message.result, fx, atMs);
-    case 'verified':
-      return verified(state, message, fx, atMs);
+    case 'believed':
+      return believed(state, message, fx, atMs);
     case 'enforced':
       return enforced(state, message, fx, atMs);
     case 'saved':
@@ -173,6 +168,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     registry: newRegistry([]),
     outbox: newOutbox([]),
     trusted: undefined,
+    believe: undefined,
     signer: undefined,
     around: NOWHERE,
     coverage: 1,

@@ -1,22 +1,18 @@
 /**
- * From the bus to a verdict. While one batch is with the backend, the signatures of the next ones are verified on the pool,
- * and one more is judged, in their order: unless it speaks of a policy of which it is not known yet what came of it. A
- * single policy is verified and judged at once.
+ * From the bus to a verdict. While one batch is with the backend, signatures and proofs of the next ones are verified on the
+ * pool, and one more is judged, in their order: unless it speaks of a policy of which it is not known yet what came of
+ * it. A single policy is verified and judged at once.
  */
-import type { SignatureClaim } from '#proto/crypto.ts';
-import { sizeProblem } from '#proto/wire/codec.ts';
-import { controlSigningBytes } from '#proto/wire/control-signature.ts';
-import { policyUpdateWire } from '#proto/wire/policy-update.ts';
 import type { Answered } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
-import type { BusRecord } from '#runtime/bus/record.ts';
-import { follow, onFetched, poll } from '#runtime/bus/subscription.ts';
+import { followTrace, onFetched, poll, traceOf } from '#runtime/bus/subscription.ts';
 import { pendingAcks } from './acks.ts';
+import type { Refusal } from './belief.ts';
 import { hold } from './holding.ts';
 import { type CutOff, cutOff } from './neighbourhood.ts';
 import { activeCount, desired, type Entry, lastMinute, rulesInForce } from './registry.ts';
-import type { Fx, Heard, Place, Self, State } from './state.ts';
-import { type Checked, judge, type Refusal, type Verdict } from './verdict.ts';
+import type { Beliefs, Fx, Self, State } from './state.ts';
+import { judge, type Verdict } from './verdict.ts';
 
 /** Batches that were fetched and wait for those before them. */
 const HEARD_MAX = 2;
@@ -44,45 +40,25 @@ export const fetched = (
   if (retryMs > 0) return fx.after(retryMs, { kind: 'poll' }, 'poll');
   if (records.length === 0) return pollUpdates(state, fx);
   const id = ++state.heardCount;
-  const beside = records.length >= BESIDE_MIN;
-  const isNext = !beside && state.inHand.length + state.heard.length === 0;
-  // The bytes of a fetch are gone when its step ends.
-  const kept = isNext ? records : records.map(copied);
-  const found = kept.map(({ value }) => claimIn(value, beside));
-  const policies = new Set(found.flatMap(({ policy }) => (policy === '' ? [] : [policy])));
-  const claims = found.map(({ claim }) => claim);
-  const holds = beside ? undefined : [];
-  state.heard.push({ id, records: kept, policies, claims, holds, sinceMs: atMs });
-  if (beside) fx.io('verify', { id, claims: claims.filter((claim) => claim !== undefined) });
+  const places = records.map(({ partition, offset }) => ({ partition, offset }));
+  const isBeside = records.length >= BESIDE_MIN;
+  const beliefs = isBeside ? undefined : records.map(({ value }) => state.believe!(value));
+  const trace = traceOf(records);
+  state.heard.push({ id, places, beliefs, sinceMs: atMs, trace });
+  // Copies: the bytes of a fetch are gone when its step ends.
+  if (isBeside) fx.io('believe', { id, values: records.map(({ value }) => value.slice()) });
   proceed(state, fx, atMs);
 };
 
-const copied = (record: BusRecord): BusRecord => ({ ...record, value: record.value.slice() });
-
-type Said = {
-  /** '' where not even that can be read. */
-  readonly policy: string;
-  readonly claim: SignatureClaim | undefined;
-};
-
-/** What a message says of itself, believed by nobody yet: its policy, and (`claims`) what its signature stands for. */
-const claimIn = (bytes: Uint8Array, claims: boolean): Said => {
-  if (sizeProblem(bytes) !== undefined) return { policy: '', claim: undefined };
-  const { policyId: policy, pubkey, signature } = policyUpdateWire.parse(bytes).message;
-  const signed = claims ? controlSigningBytes('policy-update', bytes) : undefined;
-  if (signed === undefined || !signed.ok) return { policy, claim: undefined };
-  return { policy, claim: { publicKey: pubkey, message: signed.value, signature } };
-};
-
-export const verified = (
+export const believed = (
   state: State,
-  { id, holds }: Extract<Self, { kind: 'verified' }>,
+  { id, beliefs }: Extract<Self, { kind: 'believed' }>,
   fx: Fx,
   atMs: number,
 ): void => {
   const heard = state.heard.find((one) => one.id === id);
   if (heard === undefined) return;
-  heard.holds = holds;
+  heard.beliefs = beliefs;
   proceed(state, fx, atMs);
 };
 
@@ -92,13 +68,25 @@ export const finished = (state: State, fx: Fx, atMs: number): void => {
   proceed(state, fx, atMs);
 };
 
+/** What the messages speak of, whether they are refused or not; some name nothing. */
+const policiesOf = (beliefs: Beliefs): ReadonlySet<string> => {
+  const named = new Set(beliefs.map((one) => (one.ok ? one.value.id : one.error.policyId)));
+  named.delete('');
+  return named;
+};
+
 const proceed = (state: State, fx: Fx, atMs: number): void => {
   const { heard, inHand } = state;
-  while (!state.draining && inHand.length < IN_HAND_MAX && heard[0]?.holds !== undefined) {
-    const { policies } = heard[0];
+  while (!state.draining && inHand.length < IN_HAND_MAX && heard[0]?.beliefs !== undefined) {
+    const { beliefs, places, sinceMs, trace } = heard[0];
+    const policies = policiesOf(beliefs);
     if (inHand.some((before) => !before.isDisjointFrom(policies))) break;
+    heard.shift();
     inHand.push(policies);
-    judgeAll(state, heard.shift()!, fx, atMs);
+    const batch = judgeAll(state, beliefs, fx, atMs);
+    followTrace(trace, fx, () =>
+      fx.io('enforce', { ...batch, apply: [...batch.apply.values()], places, sinceMs }),
+    );
   }
   pollUpdates(state, fx);
 };
@@ -110,13 +98,6 @@ type Growing = {
   readonly renewed: Entry[];
   readonly held: Entry[];
   readonly refused: Refusal[];
-  readonly places: readonly Place[];
-};
-
-/** What was found out beforehand about the signature of each record; undefined where nothing was. */
-const checkedOf = ({ claims, holds = [] }: Heard): readonly (Checked | undefined)[] => {
-  let at = 0;
-  return claims.map((claim) => (claim === undefined ? undefined : { claim, holds: holds[at++]! }));
 };
 
 /** Kept from batch to batch: only what leaves force, or another neighbourhood, makes it be counted anew. */
@@ -125,16 +106,12 @@ const cutNow = (state: State): CutOff => {
   return state.cut;
 };
 
-const judgeAll = (state: State, heard: Heard, fx: Fx, atMs: number): void => {
+const judgeAll = (state: State, beliefs: Beliefs, fx: Fx, atMs: number): Growing => {
   const { registry, around } = state;
-  const batch: Growing = {
-    ...{ apply: new Map(), remove: [], renewed: [], held: [], refused: [] },
-    ...{ places: heard.records.map(({ partition, offset }) => ({ partition, offset })) },
-  };
-  const checked = checkedOf(heard);
+  const batch: Growing = { apply: new Map(), remove: [], renewed: [], held: [], refused: [] };
   const cut = cutNow(state);
   let active = activeCount(registry, atMs);
-  for (const [k, record] of heard.records.entries()) {
+  for (const belief of beliefs) {
     const situation = {
       obeyed: (id: string) => registry.entries.get(id),
       active,
@@ -146,7 +123,7 @@ const judgeAll = (state: State, heard: Heard, fx: Fx, atMs: number): void => {
       around,
       cut,
     };
-    const verdict = judge(record.value, state.trusted!, situation, atMs, checked[k]);
+    const verdict = belief.ok ? judge(belief.value, state.trusted!, situation, atMs) : belief;
     if (!verdict.ok) batch.refused.push(verdict.error);
     else if (verdict.value.kind === 'held') {
       batch.refused.push(hold(state, verdict.value.entry, verdict.value.why, fx));
@@ -156,9 +133,7 @@ const judgeAll = (state: State, heard: Heard, fx: Fx, atMs: number): void => {
       for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
     }
   }
-  follow(heard.records, fx, () =>
-    fx.io('enforce', { ...batch, apply: [...batch.apply.values()], sinceMs: heard.sinceMs }),
-  );
+  return batch;
 };
 
 /** True for a policy that is new in force. */

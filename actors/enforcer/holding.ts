@@ -1,7 +1,9 @@
 /** Policies beyond the caps of this agent: held until a person approves them, or their time is over. */
+
+import type { Refusal } from './belief.ts';
 import { allHeld, type Entry, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
-import { type Cap, forbidden, type Refusal } from './verdict.ts';
+import { type Cap, forbidden } from './verdict.ts';
 
 /** Stop, alert, ask: nothing is enforced, and whoever watches hears what to do. */
 export const hold = (state: State, entry: Entry, why: Cap, fx: Fx): Refusal => {

@@ -4,17 +4,20 @@ import { crypto, readPrivateKey } from '#native/crypto.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import { verifySignatures } from '#runtime/signatures.ts';
 import { type Fault, failed, gone } from './backend.ts';
 import { backendOf } from './backends/choice.ts';
+import beliefTask, { type BeliefTask } from './belief-task.ts';
 import { brakeOf, hands } from './brake.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { Commands, Self } from './core.ts';
 import { NOWHERE, type Surroundings } from './neighbourhood.ts';
 import { reconcile, restore, suspend } from './reconciling.ts';
 import type { Entry } from './registry.ts';
+import type { Beliefs } from './state.ts';
 import { openDisk } from './store.ts';
 import { surveyor } from './surroundings.ts';
+
+const BELIEF_TASK = new URL('./belief-task.ts', import.meta.url);
 
 const surveys = (config: EnforcerConfig, port: IoPort<Self>): (() => Promise<Surroundings>) => {
   const survey = surveyor({
@@ -42,6 +45,20 @@ const queue = () => {
   };
 };
 
+/** On the pool, and here where that fails. */
+const beside =
+  (port: IoPort<Self>) =>
+  async (values: readonly Uint8Array[]): Promise<Beliefs> => {
+    const task: BeliefTask = { genesis: port.node.genesis, values };
+    try {
+      return await port.pool<Beliefs>(BELIEF_TASK, 'default', task);
+    } catch (cause) {
+      port.log('warn', 'the pool of threads does not verify: this thread does', { cause });
+      port.emit('pool_failures', 1);
+      return beliefTask(task);
+    }
+  };
+
 export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
   const disk = openDisk(join(port.dataDir, 'enforcer.sqlite'));
   const backend = backendOf(config, port.now);
@@ -51,6 +68,7 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
   const keys = join(port.node.dataDir, 'keys');
   const pair = readPrivateKey(isAbsolute(config.key) ? config.key : join(keys, config.key));
   const genesis = readGenesis(port.node.genesis);
+  const beliefs = beside(port);
   const deliver = (message: Self): void => {
     // One result a command, commands come in batches of one fetch: a full mailbox here is a bug.
     if (!port.deliver(message)) throw new Error('the enforcer cannot take its own result');
@@ -80,8 +98,8 @@ export const io: Io<EnforcerConfig, Self, Commands> = async (config, port) => {
         const committee = genesisCommittee(genesis, crypto);
         deliver({ kind: 'opened', genesis, committee, pair, around, ...disk.load() });
       },
-      verify: async ({ id, claims }) =>
-        deliver({ kind: 'verified', id, holds: await verifySignatures(port, claims) }),
+      believe: async ({ id, values }) =>
+        deliver({ kind: 'believed', id, beliefs: await beliefs(values) }),
       enforce: (batch) =>
         inTurn(async () => {
           const why = brake();

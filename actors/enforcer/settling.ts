@@ -2,10 +2,11 @@
 import { formatCidr } from '#proto/ip.ts';
 import { type Ack, ackApplied, ackFailed } from './acks.ts';
 import { type Applied, PACKET_COUNTS } from './backend.ts';
+import type { Refusal } from './belief.ts';
 import type { Surroundings } from './neighbourhood.ts';
 import { allDesired, desired, type Entry, isLeaving, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
-import { forbidden, type Refusal } from './verdict.ts';
+import { forbidden } from './verdict.ts';
 
 const MS_PER_S = 1000;
 /** What the backend refused or lost is tried again so soon. */

@@ -1,32 +1,32 @@
 /** What the agent's core keeps, hears and asks of the world. */
 import type { Committee } from '#proto/consensus/committee.ts';
-import type { Crypto, KeyPair, SignatureClaim } from '#proto/crypto.ts';
+import type { Crypto, KeyPair } from '#proto/crypto.ts';
 import type { Genesis } from '#proto/genesis.ts';
+import type { Result } from '#proto/result.ts';
 import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
-import type { BusRecord } from '#runtime/bus/record.ts';
 import type { Subscription } from '#runtime/bus/subscription.ts';
 import type { Ack, Outbox, Signer } from './acks.ts';
 import type { Applied, Brake, Census, Fault } from './backend.ts';
+import type { Believe, Believed, Refusal } from './belief.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { CutOff, Surroundings } from './neighbourhood.ts';
 import type { enforcer } from './protocol.ts';
 import type { Reconciled } from './reconciling.ts';
 import type { Entry, Registry } from './registry.ts';
-import type { Refusal, Trusted } from './verdict.ts';
+import type { Trusted } from './verdict.ts';
 
 export type Place = { readonly partition: number; readonly offset: number };
+
+/** What is proven of the messages of one fetch, in their order. */
+export type Beliefs = readonly Result<Believed, Refusal>[];
 
 /** One fetch of the bus that is not judged yet. */
 export type Heard = {
   readonly id: number;
-  readonly records: readonly BusRecord[];
-  /** Of which policies it claims to speak. */
-  readonly policies: ReadonlySet<string>;
-  /** What the signature of each record claims; undefined where the judge is to see for itself. */
-  readonly claims: readonly (SignatureClaim | undefined)[];
-  /** Which of the claims that there are hold; undefined while they are being verified. */
-  holds: readonly boolean[] | undefined;
+  readonly places: readonly Place[];
+  /** undefined while the pool is at it. */
+  beliefs: Beliefs | undefined;
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
 };
@@ -43,6 +43,8 @@ export type Batch = {
   readonly places: readonly Place[];
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
+  /** In which what comes of it goes on; undefined: in that of its step. */
+  readonly trace: string | undefined;
 };
 
 /** What came of a hand on the brake. */
@@ -77,7 +79,7 @@ export type Self =
       readonly around: Surroundings;
     }
   | { readonly kind: 'fetched'; readonly result: Answered<typeof bus, 'fetch'> }
-  | { readonly kind: 'verified'; readonly id: number; readonly holds: readonly boolean[] }
+  | { readonly kind: 'believed'; readonly id: number; readonly beliefs: Beliefs }
   | { readonly kind: 'poll' }
   | { readonly kind: 'enforced'; readonly batch: Batch; readonly outcomes: readonly Applied[] }
   | { readonly kind: 'saved'; readonly places: readonly Place[]; readonly acks: readonly Ack[] }
@@ -104,7 +106,8 @@ export type Self =
 
 export type Commands = {
   open: null;
-  verify: { readonly id: number; readonly claims: readonly SignatureClaim[] };
+  /** What is proven of many messages. */
+  believe: { readonly id: number; readonly values: readonly Uint8Array[] };
   enforce: Batch;
   save: {
     readonly entries: readonly Entry[];
@@ -138,6 +141,7 @@ export type State = {
   registry: Registry;
   outbox: Outbox;
   trusted: Trusted | undefined;
+  believe: Believe | undefined;
   signer: Signer | undefined;
   around: Surroundings;
   /** In force of what is committed, 0..1, as the backend said last. */

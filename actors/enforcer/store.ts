@@ -11,8 +11,12 @@ const MIGRATIONS = [
    CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
      body BLOB NOT NULL);`,
 ];
-/** Each transaction costs a wait for the disk: what has arrived leaves the outbox with the next save, or after this. */
-const SETTLE_MS = 500;
+/**
+ * Each transaction costs a wait for the disk: what has arrived leaves the outbox with the next save, or when so long
+ * nothing more has arrived, or so many have.
+ */
+const SETTLE_MS = 50;
+const ACKED_MAX = 4096;
 const encoder = new TextEncoder();
 const digestOf = (body: string): string => hex(crypto.sha256(encoder.encode(body)));
 
@@ -77,7 +81,9 @@ export const openDisk = (file: string) => {
     /** Taken off the outbox with others, soon; what a crash leaves there is sent again. */
     acked: (id: string): void => {
       acked.push(id);
-      timer ??= setTimeout(settle, SETTLE_MS);
+      if (acked.length >= ACKED_MAX) settle();
+      else if (timer === undefined) timer = setTimeout(settle, SETTLE_MS);
+      else timer.refresh();
     },
     close: () => {
       settle();

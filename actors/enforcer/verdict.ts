@@ -1,56 +1,20 @@
-/**
- * Whether this agent obeys a PolicyUpdateEvent. It trusts the genesis file and nothing else: neither the
- * bus, nor the database, nor a single validator. Every refusal has a code that the acknowledgement carries.
- */
-import { equal, hex } from '#proto/bytes.ts';
-import { type Proven, provenPolicy } from '#proto/commit-proof.ts';
-import type { Crypto, SignatureClaim } from '#proto/crypto.ts';
+/** Whether this agent obeys what is proven: what it knows already, its own limits, and the host that it protects. */
 import { formatCidr, overlaps } from '#proto/ip.ts';
-import type { ProofReader } from '#proto/known-anchors.ts';
 import {
   checkGuardrails,
   type GuardrailLimits,
   type PolicyRule,
-  parsePolicyRule,
   targetNetworks,
 } from '#proto/policy.ts';
-import { err, ok, type Result } from '#proto/result.ts';
-import type { RoleBook } from '#proto/roles.ts';
-import type { PolicyState } from '#proto/state.ts';
-import { sizeProblem } from '#proto/wire/codec.ts';
-import { verifyControl } from '#proto/wire/control.ts';
-import { policyUpdateWire } from '#proto/wire/policy-update.ts';
-import { anId } from '#proto/wire/structure.ts';
+import { ok, type Result } from '#proto/result.ts';
+import { type Believed, type Refusal, refusal } from './belief.ts';
 import { type CutOff, checkSurroundings, type Surroundings } from './neighbourhood.ts';
 import { type Entry, inForce } from './registry.ts';
 
 export type Trusted = {
-  readonly crypto: Crypto;
-  /** Against the pinned genesis. */
-  readonly proven: ProofReader;
-  readonly roles: RoleBook;
   readonly limits: GuardrailLimits;
   /** 0..1: of the peers seen lately, so many may be cut off. */
   readonly peersShareMax: number;
-};
-
-/** A signature that somebody has verified already, and what came of it. */
-export type Checked = { readonly claim: SignatureClaim; readonly holds: boolean };
-
-/** The answer is taken for exactly the bytes that it was found for; all others are verified here. */
-const withChecked = (crypto: Crypto, checked: Checked | undefined): Crypto => {
-  if (checked === undefined) return crypto;
-  const { claim, holds } = checked;
-  return {
-    ...crypto,
-    verify: (publicKey, message, signature) => {
-      const isIt =
-        equal(publicKey, claim.publicKey) &&
-        equal(signature, claim.signature) &&
-        equal(message, claim.message);
-      return isIt ? holds : crypto.verify(publicKey, message, signature);
-    },
-  };
 };
 
 /** What the agent remembers and counts when it judges. */
@@ -78,40 +42,12 @@ export type Cap = { readonly code: string; readonly reason: string };
 
 const CAPS: ReadonlySet<string> = new Set(['too-many-active', 'too-many-a-minute']);
 
-export type Refusal = {
-  readonly policyId: string;
-  readonly code: string;
-  readonly reason: string;
-  /** Hex; '' where not even the rule could be read. */
-  readonly ruleHash: string;
-};
-
-const refusal = (
-  policyId: string,
-  code: string,
-  reason: string,
-  ruleHash = '',
-): Result<never, Refusal> => err({ policyId, code, reason, ruleHash });
-
-const entryOf = (proven: Proven, state: PolicyState, policyId: string): Entry | undefined => {
-  const rule = parsePolicyRule(new TextEncoder().encode(state.rule));
-  if (!rule.ok) return undefined;
+const entryOf = (believed: Believed, rule: PolicyRule): Entry => {
+  const { id, ruleHash, height, committedMs, expiresMs, anomaly } = believed;
+  const { anchorHeight, anchorHash } = believed;
   return {
-    id: policyId,
-    rule: rule.value,
-    ruleHash: state.ruleHash,
-    height: state.height,
-    committedMs: state.committedMs,
-    expiresMs: state.expiresMs,
-    anomaly: state.anomaly,
-    anchorHeight: proven.height,
-    // Its certificate is proven to be that of the anchor's hash.
-    anchorHash: proven.proof.anchor.anchorQc.blockHash,
-    status: 'pending',
-    reason: '',
-    appliedAtMs: 0,
-    endedAtMs: 0,
-    turn: 0,
+    ...{ id, rule, ruleHash, height, committedMs, expiresMs, anomaly, anchorHeight, anchorHash },
+    ...{ status: 'pending', reason: '', appliedAtMs: 0, endedAtMs: 0, turn: 0 },
   };
 };
 
@@ -131,50 +67,27 @@ export const forbidden = (
   return local.ok ? undefined : local.error;
 };
 
-/** What the refusal of a message that is not believed can name; '' where not even that can be read. */
-const claimedPolicy = (bytes: Uint8Array): string => {
-  if (sizeProblem(bytes) !== undefined) return '';
-  const { policyId } = policyUpdateWire.parse(bytes).message;
-  return anId(policyId) === undefined ? policyId : '';
-};
-
-/** Bytes of the bus to a verdict. Never throws on received bytes. */
+/** What is proven to a verdict. */
 export const judge = (
-  bytes: Uint8Array,
+  believed: Believed,
   trusted: Trusted,
   situation: Situation,
   atMs: number,
-  checked?: Checked,
 ): Result<Verdict, Refusal> => {
-  const { roles, limits } = trusted;
-  const verified = verifyControl('policy-update', bytes, {
-    crypto: withChecked(trusted.crypto, checked),
-    roleOf: roles.roleOf,
-  });
-  if (!verified.ok) {
-    const id = claimedPolicy(bytes);
-    return refusal(id, verified.error.code, verified.error.detail);
-  }
-  const event = verified.value;
-  const id = event.policyId;
-  const ruleHash = hex(event.ruleHash);
-  const proven = trusted.proven(event.commitProof, event);
-  if (!proven.ok) {
-    return refusal(id, `proof-${proven.error}`, 'the commit proof does not hold', ruleHash);
-  }
-  const state = provenPolicy(proven.value);
+  const { limits } = trusted;
+  const { id, ruleHash, action, rule } = believed;
   const obeyed = situation.obeyed(id);
   const known = ok({ kind: 'known', policyId: id } as const);
   // Validators prove one value at different heights, in any order, and the bus gives records again.
-  const isSame = obeyed?.height === state.height;
-  if (obeyed !== undefined && proven.value.height <= obeyed.anchorHeight) {
-    if (isSame || proven.value.height === obeyed.anchorHeight) return known;
-    const reason = `anchor ${proven.value.height}, seen ${obeyed.anchorHeight}`;
+  const isSame = obeyed?.height === believed.height;
+  if (obeyed !== undefined && believed.anchorHeight <= obeyed.anchorHeight) {
+    if (isSame || believed.anchorHeight === obeyed.anchorHeight) return known;
+    const reason = `anchor ${believed.anchorHeight}, seen ${obeyed.anchorHeight}`;
     return refusal(id, 'proof-old', reason, ruleHash);
   }
-  const entry = entryOf(proven.value, state, id);
-  if (entry === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
-  if (event.action === 'remove' || event.action === 'disable') return ok({ kind: 'remove', entry });
+  if (rule === undefined) return refusal(id, 'bad-rule', 'the rule does not parse', ruleHash);
+  const entry = entryOf(believed, rule);
+  if (action === 'remove' || action === 'disable') return ok({ kind: 'remove', entry });
   if (entry.expiresMs <= atMs) {
     return isSame ? known : refusal(id, 'expired', 'its time is over', ruleHash);
   }

@@ -1,16 +1,41 @@
 /** The validator's key, and the pool of threads that verifies signatures in batches. */
 import { isAbsolute, join } from 'node:path';
-import { readPrivateKey } from '#native/crypto.ts';
+import { readPrivateKey, verifyBatch } from '#native/crypto.ts';
 import { EMPTY } from '#proto/bytes.ts';
+import type { SignatureClaim } from '#proto/crypto.ts';
 import { signControl } from '#proto/wire/control.ts';
 import type { Io, IoPort } from '#runtime/actor.ts';
-import { verifySignatures } from '#runtime/signatures.ts';
 import type { IngestConfig } from './config.ts';
 import { openSharedNonces } from './shared-nonces.ts';
 import type { Commands, NonceClaim, Self } from './state.ts';
 
+const VERIFY_TASK = new URL('../../native/verify-task.ts', import.meta.url);
+/** Fewer signatures than this are verified here: the way to another thread costs more. */
+const POOL_CLAIMS_MIN = 16;
+
 const deliver = (port: IoPort<Self>, message: Self): void => {
   if (!port.deliver(message)) throw new Error('ingest does not take its own results');
+};
+
+/** Of their own: a view would carry the whole batch of records to the other thread. */
+const copied = ({ publicKey, message, signature }: SignatureClaim): SignatureClaim => ({
+  publicKey: publicKey.slice(),
+  message,
+  signature: signature.slice(),
+});
+
+const results = async (
+  port: IoPort<Self>,
+  claims: readonly SignatureClaim[],
+): Promise<readonly boolean[]> => {
+  if (claims.length < POOL_CLAIMS_MIN) return verifyBatch(claims);
+  try {
+    return await port.pool<boolean[]>(VERIFY_TASK, 'default', claims.map(copied));
+  } catch (cause) {
+    port.log('warn', 'the pool of threads does not verify: this thread does', { cause });
+    port.emit('pool_failures', 1);
+    return verifyBatch(claims);
+  }
 };
 
 /** A nonce counts only when every signature of its message holds: nobody can use up another's. */
@@ -36,7 +61,7 @@ export const io: Io<IngestConfig, Self, Commands> = async (config, port) => {
     commands: {
       open: () => deliver(port, { kind: 'opened', publicKey: key.publicKey }),
       verify: async ({ batch, claims, nonces = [] }) => {
-        const verified = await verifySignatures(port, claims);
+        const verified = await results(port, claims);
         const sightings = await shared.claim(claimable(nonces, verified));
         deliver(port, { kind: 'verifiedBatch', batch, results: verified, sightings });
       },

@@ -58,19 +58,26 @@ export const poll = <Self extends Resume, Io extends IoCommands, const R extends
   fx.under('', () => fx.ask(bus, question, resume, waitMs + ANSWER_MARGIN_MS));
 };
 
-/**
- * What `body` says belongs to the trace of the newest of these records: a step that takes several at once goes on in
- * one of their traces. Without one, in its own.
- */
+/** The trace of the newest of these records, as its header has it; undefined where none has one. */
+export const traceOf = (records: readonly BusRecord[]): string | undefined =>
+  records.findLast(({ headers }) => headers.traceparent !== undefined)?.headers.traceparent;
+
+/** What `body` says belongs to this trace; without one, to that of the step. */
+export const followTrace = <Self extends Resume, Io extends IoCommands>(
+  trace: string | undefined,
+  fx: Effects<Self, Io>,
+  body: () => void,
+): void => {
+  if (trace === undefined) body();
+  else fx.under(trace, body);
+};
+
+/** A step that takes several records at once goes on in one of their traces: that of the newest. */
 export const follow = <Self extends Resume, Io extends IoCommands>(
   records: readonly BusRecord[],
   fx: Effects<Self, Io>,
   body: () => void,
-): void => {
-  const newest = records.findLast(({ headers }) => headers.traceparent !== undefined);
-  if (newest === undefined) body();
-  else fx.under(newest.headers.traceparent!, body);
-};
+): void => followTrace(traceOf(records), fx, body);
 
 /** `retryMs` > 0: the fetch failed; poll again after it (exponential, 50 ms to 5 s). */
 export type Fetched = { readonly records: readonly BusRecord[]; readonly retryMs: number };

@@ -2,16 +2,13 @@
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Applied } from '#actors/enforcer/backend.ts';
+import { believing } from '#actors/enforcer/belief.ts';
 import { config } from '#actors/enforcer/config.ts';
 import { type Commands, createCore, type Self } from '#actors/enforcer/core.ts';
 import { NOWHERE } from '#actors/enforcer/neighbourhood.ts';
-import { judge } from '#actors/enforcer/verdict.ts';
-import { crypto, verifyBatch, writeKeyPair } from '#native/crypto.ts';
+import { crypto, writeKeyPair } from '#native/crypto.ts';
 import { genesisCommittee } from '#proto/genesis.ts';
 import { parseIp } from '#proto/ip.ts';
-import { rememberingReader } from '#proto/known-anchors.ts';
-import { guardrailLimits } from '#proto/policy.ts';
-import { roleBook } from '#proto/roles.ts';
 import { decodeAck } from '#proto/wire/ack.ts';
 import { controlClaim } from '#proto/wire/control.ts';
 import { encodeRecords } from '#runtime/bus/record.ts';
@@ -28,6 +25,7 @@ const updates = policies.map((policy) => updateOf(policy));
 const ids = policies.map((policy) => policy.policyId);
 const NOW_MS = policies[0]!.state.committedMs + 100;
 const core = createCore(crypto);
+const believe = believing(genesis, genesisCommittee(genesis, crypto), crypto);
 
 const began = (around = NOWHERE, settings = {}) => {
   const state = core.init(config.parse(settings));
@@ -68,9 +66,9 @@ const began = (around = NOWHERE, settings = {}) => {
       bytes.fill(0);
       return heard;
     },
-    verify: (as = verifyBatch) => {
-      const { id, claims } = next('verify')!;
-      return step({ kind: 'verified', id, holds: as(claims) });
+    believe: () => {
+      const { id, values } = next('believe')!;
+      return step({ kind: 'believed', id, beliefs: values.map(believe) });
     },
     enforce: (spoiled: readonly string[] = []) => {
       const batch = next('enforce')!;
@@ -115,14 +113,14 @@ const withBadSignature = (bytes: Uint8Array): Uint8Array => {
 
 test('a few policies are judged in the step in which they are heard', () => {
   agent.hear(updates.slice(0, 3));
-  expect(agent.next('verify')).toBeUndefined();
+  expect(agent.next('believe')).toBeUndefined();
   expect(agent.next('enforce')?.apply.map(({ id }) => id)).toEqual(ids.slice(0, 3));
 });
 
-test('many are judged when their signatures have been verified beside, and each is acknowledged in order', () => {
+test('many are judged when they have been proven beside, and each is acknowledged in order', () => {
   agent.hear(first);
   expect(agent.next('enforce')).toBeUndefined();
-  agent.verify();
+  agent.believe();
   agent.enforce();
   const { said, offsets } = agent.save();
   expect(said).toEqual(applied(0, MANY));
@@ -133,63 +131,29 @@ test('a message whose signature does not hold, or that is none, does not hold up
   const forged = withBadSignature(first[3]!);
   const values = [...first.slice(0, 3), forged, new Uint8Array([1, 2, 3]), ...first.slice(4)];
   agent.hear(values);
-  agent.verify();
+  agent.believe();
   expect(agent.enforce().refused.map(({ code }) => code)).toEqual(['bad-signature', 'malformed']);
   const { said, offsets } = agent.save();
   expect(said).toEqual([...applied(0, 3), ...applied(4, MANY), `${ids[3]} failed bad-signature`]);
   expect(offsets).toHaveLength(MANY + 1);
 });
 
-test('what the pool says decides for the bytes that it was asked about', () => {
-  agent.hear(first);
-  agent.verify((claims) => claims.map((_, k) => k !== 5));
-  expect(agent.enforce().refused).toMatchObject([{ policyId: ids[5], code: 'bad-signature' }]);
-});
-
-test('and for no others: an answer about another key, signature or message is not taken', () => {
-  const committee = genesisCommittee(genesis, crypto);
-  const trusted = {
-    ...{ crypto, roles: roleBook(genesis), peersShareMax: 1 },
-    proven: rememberingReader({ committee, crypto }, 4),
-    limits: guardrailLimits(genesis.parameters, []),
-  };
-  const situation = {
-    ...{ obeyed: () => undefined, active: 0, lastMinute: 0, isLetThrough: () => false },
-    ...{ around: NOWHERE, cut: new Set<string>() },
-  };
-  const forged = withBadSignature(first[0]!);
-  const claim = controlClaim('policy-update', forged)!;
-  const other = controlClaim('policy-update', first[1]!)!;
-  const answers = (['publicKey', 'signature', 'message'] as const).map((field) => {
-    const given = field === 'publicKey' ? keys.v2.publicKey : other[field];
-    const checked = { claim: { ...claim, [field]: given }, holds: true };
-    return judge(forged, trusted, situation, NOW_MS, checked);
-  });
-  for (const answer of answers) {
-    expect(answer).toMatchObject({ ok: false, error: { code: 'bad-signature' } });
-  }
-  // The bytes of the claim itself are another matter: nobody verifies them twice.
-  const exact = judge(forged, trusted, situation, NOW_MS, { claim, holds: true });
-  expect(exact.ok).toBe(true);
-});
-
 test('one batch is judged while the one before it is with the backend, a third waits', () => {
   for (const values of [first, second, third]) agent.hear(values);
-  for (let k = 0; k < 3; k++) agent.verify();
+  for (let k = 0; k < 3; k++) agent.believe();
   const one = agent.next('enforce')!;
   const two = agent.next('enforce')!;
   expect([one, two].map((batch) => batch.apply[0]?.id)).toEqual([ids[0], ids[MANY]]);
   expect(agent.next('enforce')).toBeUndefined();
 });
 
-test('whatever is verified first, batches are judged and acknowledged in the order in which they came', () => {
+test('whatever is proven first, batches are judged and acknowledged in the order in which they came', () => {
   agent.hear(first);
   agent.hear(second);
-  const before = agent.next('verify')!;
-  agent.verify();
+  const before = agent.next('believe')!;
+  agent.believe();
   expect(agent.next('enforce')).toBeUndefined();
-  agent.state.heard[0]!.holds = verifyBatch(before.claims);
-  agent.hear(updates.slice(2 * MANY, 2 * MANY + 1));
+  agent.step({ kind: 'believed', id: before.id, beliefs: before.values.map(believe) });
   const said = [0, 1].flatMap(() => {
     agent.enforce();
     return agent.save().said;
@@ -199,10 +163,10 @@ test('whatever is verified first, batches are judged and acknowledged in the ord
 
 test('a batch that speaks of a policy in hand waits for what comes of it, and says nothing of its own', () => {
   agent.hear(first);
-  agent.verify();
+  agent.believe();
   const again = [...second, updateOf(policies[0]!, {}, 'v2')];
   agent.hear(again);
-  agent.verify();
+  agent.believe();
   agent.enforce();
   expect(agent.next('enforce')).toBeUndefined();
   expect(agent.save().said).toEqual(applied(0, MANY));
@@ -224,9 +188,9 @@ test('a removal heard while its policy is on its way to the backend is carried o
 
 test('what the backend refuses of one batch is no matter of the next', () => {
   agent.hear(first);
-  agent.verify();
+  agent.believe();
   agent.hear(second);
-  agent.verify();
+  agent.believe();
   agent.enforce([ids[1]!]);
   agent.enforce();
   const { said } = agent.save();
@@ -265,7 +229,7 @@ test('at a drain nothing more is judged: it is read again by whoever comes', () 
   agent.hear(first);
   const fx = recorder<Self, Commands>();
   core.drain?.(agent.state, fx, NOW_MS);
-  agent.verify();
+  agent.believe();
   expect(agent.next('enforce')).toBeUndefined();
 });
 

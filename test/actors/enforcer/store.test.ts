@@ -6,6 +6,7 @@ import { openDisk } from '#actors/enforcer/store.ts';
 import { openStore } from '#native/store.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
+import { until } from '#test/kit/system.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 const file = (): string => path.join(folder.path, 'enforcer.sqlite');
@@ -57,7 +58,16 @@ test('a save that fails takes nothing off, the next one does', () => {
   expect(found()).toEqual([]);
 });
 
-test('without another save what has arrived is gone at the close', () => {
+test('without another save what has arrived is gone soon, or when it is many', async () => {
+  const disk = begin();
+  const many = Array.from({ length: 5000 }, (_, k) => ackOf(`${k}`));
+  disk.save({ ...nothing, acks: many });
+  for (const { id } of many) disk.acked(id);
+  expect(found()).toHaveLength(5000 - 4096);
+  await until(() => found().length === 0);
+});
+
+test('what has arrived is gone at the close at the latest', () => {
   const disk = openDisk(file());
   disk.save({ ...nothing, acks: ['a', 'b'].map(ackOf) });
   disk.acked('b');
