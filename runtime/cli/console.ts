@@ -228,7 +228,12 @@ ${NODE_USAGE}`,
       running: undefined,
       failed: false,
     };
-    if (keyboard !== undefined) io.out(await greeting(node.value, dataDir.value));
+    try {
+      if (keyboard !== undefined) io.out(await greeting(node.value, dataDir.value));
+    } catch (fault) {
+      node.value.close();
+      return failure(io, faultText(fault));
+    }
     await converse(session);
     saveHistory(session);
     session.node?.close();

@@ -6,7 +6,7 @@ import { SORT_KEYS, type SortKey, topLines, topRows } from '#runtime/live/top-vi
 import { closest } from '#runtime/topology/nearest.ts';
 import { readDuration } from './arguments.ts';
 import { EXIT } from './command.ts';
-import { type Asking, commandOf, type Keyboard, verb, wrong } from './verb.ts';
+import { type Asking, commandOf, type Keyboard, unlessLeft, verb, wrong } from './verb.ts';
 
 const OPTIONS = {
   sort: { type: 'string' },
@@ -83,7 +83,8 @@ const interactive = async (
   const over = AbortSignal.any([signal, quit.signal]);
   try {
     while (!over.aborted) {
-      const next = await node.numbers();
+      const next = await unlessLeft(node.numbers(), over, 0);
+      if (next === undefined) break;
       before = now;
       now = next;
       draw();

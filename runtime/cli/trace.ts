@@ -5,7 +5,7 @@ import { millis, traceTrees, treeText } from '#runtime/trace/tree.ts';
 import { type Parsed, readDuration } from './arguments.ts';
 import { EXIT } from './command.ts';
 import { namedNodes, openTaps, spansOf, tracesOf } from './several-nodes.ts';
-import { type Asking, commandOf, verb, wrong } from './verb.ts';
+import { type Asking, commandOf, unlessLeft, verb, wrong } from './verb.ts';
 
 const OPTIONS = {
   actor: { type: 'string' },
@@ -27,6 +27,8 @@ const MAX_MOST = 100_000;
 const RATE_DEFAULT = 50;
 const RATE_MOST = 1000;
 const POLL_MS = 150;
+/** After Ctrl-C the node has so long for what it has seen last. */
+const LAST_WORDS_MS = 1000;
 const LISTED = 20;
 const ID = /^[0-9a-f]{4,32}$/;
 
@@ -102,7 +104,8 @@ const follow = async (asking: Asking, { wish, max, forMs }: Wanted): Promise<num
   let leftOut = 0;
   while (shown < max) {
     const isOver = signal.aborted || performance.now() >= untilMs;
-    const reading = await taps.read();
+    const reading = await unlessLeft(taps.read(), signal, LAST_WORDS_MS);
+    if (reading === undefined) break;
     const lines = reading.lines.slice(0, max - shown);
     leftOut = reading.leftOut + reading.lines.length - lines.length;
     shown += lines.length;
@@ -111,7 +114,7 @@ const follow = async (asking: Asking, { wish, max, forMs }: Wanted): Promise<num
     if (isOver) break;
     if (shown < max) await sleep(POLL_MS, undefined, { signal }).catch(() => {}); // Ctrl-C ends it
   }
-  await taps.close();
+  await unlessLeft(taps.close(), signal, LAST_WORDS_MS);
   if (io.json) io.out(JSON.stringify({ messages: kept, leftOut }));
   else
     io.out(

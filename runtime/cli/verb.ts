@@ -123,6 +123,33 @@ export const commandOf = (given: Verb): Command => {
   return command;
 };
 
+/**
+ * What a node answers, or undefined so long after whoever asked has left (Ctrl-C): a node that hangs holds nobody, whose
+ * calls would end only at their deadlines.
+ */
+export const unlessLeft = async <T>(
+  answer: Promise<T>,
+  signal: AbortSignal,
+  graceMs: number,
+): Promise<T | undefined> => {
+  let timer: NodeJS.Timeout | undefined;
+  let leave = (): void => {};
+  const left = new Promise<undefined>((resolve) => {
+    leave = () => {
+      timer = setTimeout(() => resolve(undefined), graceMs);
+    };
+  });
+  if (signal.aborted) leave();
+  else signal.addEventListener('abort', leave, { once: true });
+  answer.catch(() => {}); // one that fails after that is nobody's
+  try {
+    return await Promise.race([answer, left]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', leave);
+  }
+};
+
 /** Wrong arguments of a verb. */
 export const wrong = ({ io }: Asking, name: string, fault: string): number => {
   io.err(`${fault}; see: ${name} --help`);

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeAnomaly } from '#proto/wire/anomaly.ts';
+import { namedNodes, spansOf, tracesOf } from '#runtime/cli/several-nodes.ts';
+import { connectControl } from '#runtime/control.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { chainOfValidator } from '#test/kit/fates.ts';
 import { anomalyOf } from '#test/kit/messages.ts';
@@ -46,6 +48,24 @@ const end = async (name: ValidatorName, signal: NodeJS.Signals): Promise<number 
   running.delete(name);
   return (await one.done).code;
 };
+/** Every vote of the trace that most actors saw: from the path of who voted to the path of who heard it. */
+const votesSeen = async (
+  at: ValidatorPlace,
+  names: readonly ValidatorName[],
+): Promise<readonly (readonly [string, string])[]> => {
+  const nodes = await Promise.all(names.map((name) => connectControl(dataOf(at, name))));
+  try {
+    const named = await namedNodes(nodes);
+    const [first] = await tracesOf(named, 1);
+    const spans = first === undefined ? [] : await spansOf(named, first.trace);
+    const actors = new Map(spans.map(({ span, actor }) => [span, actor]));
+    return spans.flatMap(({ kind, parent, actor }) =>
+      kind === 'heard.vote' ? [[actors.get(parent) ?? '', actor] as const] : [],
+    );
+  } finally {
+    for (const node of nodes) node.close();
+  }
+};
 let counter = 0;
 const anomaly = (): Uint8Array => {
   counter += 1;
@@ -55,7 +75,7 @@ const anomaly = (): Uint8Array => {
 
 test('four processes begin only with a quorum of one configuration, refuse another by name, and come back from kill -9 with equal chains', async () => {
   const at = await place();
-  const right = genesisSet(at, 'right', testGenesis());
+  const right = [...genesisSet(at, 'right', testGenesis()), 'node.trace.ratio=1'];
   const wrong = genesisSet(at, 'wrong', testGenesis({ blockTxMax: 499 }));
   const start = (name: ValidatorName, genesis = right): void => {
     running.set(name, startValidator(at, name, genesis));
@@ -89,6 +109,17 @@ test('four processes begin only with a quorum of one configuration, refuse anoth
   await heights(['v1', 'v3', 'v4'], 1);
   expect((await replicaStatus(at, 'v4'))?.genesis).toContain('agreed');
   expect(await replicaStatus(at, 'v2')).toMatchObject({ height: 0 });
+
+  // What the anomaly caused is one trace of all processes, and each vote knows whose it is.
+  const votes = await until(async () => {
+    const seen = await votesSeen(at, ['v1', 'v3', 'v4']);
+    return new Set(seen.map(([from]) => from)).size === 3 && seen;
+  });
+  for (const [from, to] of votes) {
+    expect(from).toMatch(/^v[134]:validator\.replica$/);
+    expect(to).toMatch(/^v[134]:validator\.replica$/);
+    expect(from).not.toBe(to);
+  }
 
   // Mended, v2 catches up; nobody refuses it any longer.
   await end('v2', 'SIGTERM');
