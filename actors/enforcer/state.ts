@@ -29,6 +29,8 @@ export type Heard = {
   beliefs: Beliefs | undefined;
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
+  /** In which what comes of it goes on; undefined: in that of its step. */
+  readonly trace: string | undefined;
 };
 
 /** What one fetch, or the clock, asks of the backend. */
@@ -43,8 +45,6 @@ export type Batch = {
   readonly places: readonly Place[];
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
-  /** In which what comes of it goes on; undefined: in that of its step. */
-  readonly trace: string | undefined;
 };
 
 /** What came of a hand on the brake. */
