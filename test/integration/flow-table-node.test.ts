@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TOPICS } from '#proto/wire/topics.ts';
 import { chainOfValidator, fatesOf, publishedContents, topicLength } from '#test/kit/fates.ts';
 import { fillScanTable } from '#test/kit/flow-table.ts';
+import { giveDatabase } from '#test/kit/new-database.ts';
 import {
   hasPostgres,
   NEEDS_POSTGRES,
@@ -31,6 +32,7 @@ const starter = async (dataDir: string, perSecondMax: number): Promise<() => Run
     segmentRows: 2000,
   };
   const source = Object.entries(table).map(([name, value]) => `--set=${SOURCE}.${name}=${value}`);
+  await giveDatabase(dataDir);
   const start = await nodeStarter({ dataDir, source, perSecondMax, timeoutMs: RUN_MS });
   return () => {
     newest = start();

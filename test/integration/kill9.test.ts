@@ -15,6 +15,7 @@ import {
   topicLength,
   topicOf,
 } from '#test/kit/fates.ts';
+import { giveDatabase } from '#test/kit/new-database.ts';
 import type { Running } from '#test/kit/processes.ts';
 import { type Random, random } from '#test/kit/simulator/random.ts';
 import { until } from '#test/kit/system.ts';
@@ -32,8 +33,11 @@ const capture = path.join(folder, 'campaign.pcap');
 const calm = path.join(folder, 'calm');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const starter = (dataDir: string, perSecondMax: number): Promise<() => Running> =>
-  nodeStarter({ dataDir, source: [`--source=pcap:${capture}`], perSecondMax, timeoutMs: RUN_MS });
+const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
+  await giveDatabase(dataDir);
+  const source = [`--source=pcap:${capture}`];
+  return nodeStarter({ dataDir, source, perSecondMax, timeoutMs: RUN_MS });
+};
 
 const finish = async (run: Running): Promise<void> => {
   const done = await run.done;

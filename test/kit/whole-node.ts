@@ -1,6 +1,5 @@
 /** A whole node as a user starts it, launcher and all, as often as a test wants to start it on the same data folder. */
 import { ownPorts } from './local-node.ts';
-import { giveDatabase } from './new-database.ts';
 import { launchCybermesh, type Running } from './processes.ts';
 
 export type WholeNode = {
@@ -15,7 +14,6 @@ export type WholeNode = {
 /** Each call of what it resolves to starts the node again, on the same ports. */
 export const nodeStarter = async (node: WholeNode): Promise<() => Running> => {
   const { set } = await ownPorts();
-  await giveDatabase(node.dataDir);
   const settings = [
     `node.dataDir=${node.dataDir}`,
     `detection.signer.config.perSecondMax=${node.perSecondMax}`,
