@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ownPorts } from '#test/kit/local-node.ts';
-import { cybermesh, launch, NODE, temporaryFolder } from '#test/kit/processes.ts';
+import { cybermesh, launch, NODE, type Running, temporaryFolder } from '#test/kit/processes.ts';
 
 const onPath = (program: string): string[] =>
   (process.env.PATH ?? '')
@@ -20,7 +20,13 @@ const anyNode =
 const hasScript = onPath('script').length > 0;
 
 const made = temporaryFolder();
-afterAll(made.remove);
+/** The node on a terminal. A test that fails leaves it running, and it would run on when the tests are over. */
+let onTerminal: Running | undefined;
+afterAll(async () => {
+  onTerminal?.signal('SIGKILL'); // of `script`: the node hears that its terminal is gone
+  await onTerminal?.done;
+  made.remove();
+});
 
 const startLine = async (...more: string[]): Promise<string[]> => {
   const { set } = await ownPorts();
@@ -38,6 +44,7 @@ test.skipIf(!hasScript)(
     const line = [anyNode, 'runtime', ...(await startLine())].join(' ');
     const terminal = ['-qefc', `stty rows 40 cols 120; exec ${line}`, '/dev/null'];
     const run = launch('script', terminal, { input: true, timeoutMs: 90_000 });
+    onTerminal = run;
     await run.saw(EVERY_STAGE, 30_000);
     expect(run.output()).toMatch(/API {2}http:\/\/127\.0\.0\.1:\d+\/api\/v1/);
     expect(run.output()).not.toMatch(/[Ww]arning/);
