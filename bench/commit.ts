@@ -10,7 +10,7 @@ import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import type { Report } from '#runtime/report.ts';
+import type { Report } from '#runtime/metrics/report.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { discrepancies, runSource } from '#test/kit/capture-run.ts';
 import { hasPrograms, isRoot } from '#test/kit/namespaces.ts';

@@ -1,6 +1,6 @@
 /** What a running system tells to whoever watches it. */
 import type { SystemEvent } from './actor.ts';
-import type { Crash, DeadLetter, DeadReason, ThreadEvent } from './thread.ts';
+import type { Crash, DeadLetter, DeadReason, ThreadEvent } from './system/thread.ts';
 
 export type RuntimeEvent =
   /** An actor said so: complete, ready, fact, notice. */

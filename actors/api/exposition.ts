@@ -1,5 +1,5 @@
 /** Reads what an overview shows out of Prometheus text: no actor is asked, however busy it is. */
-import { STAGES } from '#runtime/snapshot.ts';
+import { STAGES } from '#runtime/metrics/snapshot.ts';
 import type { ProjectionView, Stages } from './views.ts';
 
 const LINE = /^cybermesh_(\w+?)_stage_(\w+)_total\{[^}]*\} (\d+(?:\.\d+)?(?:e\+?\d+)?)$/gm;

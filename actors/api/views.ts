@@ -5,7 +5,7 @@
 
 import type { Json, JsonObject } from '#proto/json.ts';
 import type { TreeNode } from '#runtime/actor.ts';
-import type { Stage } from '#runtime/snapshot.ts';
+import type { Stage } from '#runtime/metrics/snapshot.ts';
 
 /** Canonical CBOR in text. */
 export type Cbor = { readonly encoding: 'cbor'; readonly base64: string };

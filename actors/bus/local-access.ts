@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Bus, FetchOutcome } from '#runtime/bus/driver.ts';
-import { type CallServer, connectCalls, serveCalls } from '#runtime/local-calls.ts';
+import { type CallServer, connectCalls, serveCalls } from '#runtime/control/local-calls.ts';
 
 const CALL_DEADLINE_MS = 5000;
 const RECORDS_MAX = 4096;

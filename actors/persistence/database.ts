@@ -140,7 +140,7 @@ export const transactions = (
 
 /** PGlite as a server on a Unix socket that only this user can open. */
 const startEmbedded = async (folder: string) => {
-  // One after the other, as all imports of a thread (runtime/residence.ts says why).
+  // One after the other, as all imports of a thread (runtime/thread/residence.ts says why).
   const { PGlite } = await import('@electric-sql/pglite');
   const { PGLiteSocketServer } = await import('@electric-sql/pglite-socket');
   const db = await PGlite.create(folder);

@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { type Remote, releaseProxy, wrap } from 'comlink';
 import { Piscina } from 'piscina';
-import { endpoint } from '#runtime/endpoint.ts';
+import { endpoint } from '#runtime/control/endpoint.ts';
 import { tick } from '../fixtures/protocol.ts';
 import type { Party } from '../kit/rounds.ts';
 import type { Served } from './served.ts';

@@ -1,7 +1,7 @@
 /** What Comlink and Piscina call on the other thread. */
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { expose } from 'comlink';
-import { endpoint } from '#runtime/endpoint.ts';
+import { endpoint } from '#runtime/control/endpoint.ts';
 import type { tick } from '../fixtures/protocol.ts';
 
 let seen = 0;

@@ -1,5 +1,5 @@
 /** What the console can ask beside the commands that exist on their own. */
-import type { DeadLetter } from '#runtime/thread.ts';
+import type { DeadLetter } from '#runtime/system/thread.ts';
 import { closest } from '#runtime/topology/nearest.ts';
 import { EXIT } from './command.ts';
 import { inspect } from './inspect.ts';

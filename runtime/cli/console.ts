@@ -2,8 +2,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
-import type { ControlClient } from '#runtime/control.ts';
-import { actorNodes } from '#runtime/snapshot.ts';
+import type { ControlClient } from '#runtime/control/control.ts';
+import { actorNodes } from '#runtime/metrics/snapshot.ts';
 import { readArguments, takeOutput } from './arguments.ts';
 import { type CliIo, type Command, EXIT, refuse } from './command.ts';
 import { completions, wordsOf } from './console-line.ts';

@@ -1,6 +1,6 @@
 /** `inspect`: one actor between two of its steps. */
 import { inspect as inspected } from 'node:util';
-import type { Inspection } from '#runtime/inspection.ts';
+import type { Inspection } from '#runtime/control/inspection.ts';
 import { EXIT } from './command.ts';
 import { commandOf, verb } from './verb.ts';
 

@@ -1,7 +1,7 @@
 /** Commands that ask a running node: finding it by its data folder, and saying why it does not answer. */
 import path from 'node:path';
 import { err, ok, type Result } from '#proto/result.ts';
-import { type ControlClient, connectControl, controlPath } from '#runtime/control.ts';
+import { type ControlClient, connectControl, controlPath } from '#runtime/control/control.ts';
 import { readArguments } from './arguments.ts';
 import { type CliIo, type Command, EXIT, refuse } from './command.ts';
 

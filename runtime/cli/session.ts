@@ -6,7 +6,7 @@ import { openScreen, type Terminal } from '#runtime/live/screen.ts';
 import { statusLines, type ViewHeader } from '#runtime/live/status-view.ts';
 import { type Frame, frames, snapshots } from '#runtime/live/stream.ts';
 import type { Log } from '#runtime/log.ts';
-import { gaugeOf, restartsOf, type Snapshot, stagesOf } from '#runtime/snapshot.ts';
+import { gaugeOf, restartsOf, type Snapshot, stagesOf } from '#runtime/metrics/snapshot.ts';
 import { type LogLine, logLine } from './event-log.ts';
 
 const REDRAW_MS = 500;

@@ -1,5 +1,5 @@
 /** Traces of several running nodes as those of one. Where there are several, paths begin with the node's name: `n1:bus`. */
-import type { ControlClient } from '#runtime/control.ts';
+import type { ControlClient } from '#runtime/control/control.ts';
 import type { Span, TapReading, TapWish, TraceSummary } from '#runtime/trace/sightings.ts';
 
 type Node = Pick<ControlClient, 'openTap' | 'readTap' | 'closeTap' | 'traces' | 'spansOf'>;

@@ -1,8 +1,14 @@
 /** `status`: how the running node is. */
 import type { TreeNode } from '#runtime/actor.ts';
-import type { NodeStatus } from '#runtime/control.ts';
+import type { NodeStatus } from '#runtime/control/control.ts';
 import type { Notice } from '#runtime/events.ts';
-import { actorNodes, brakesOf, genesisOf, restartsOf, stateRootsOf } from '#runtime/snapshot.ts';
+import {
+  actorNodes,
+  brakesOf,
+  genesisOf,
+  restartsOf,
+  stateRootsOf,
+} from '#runtime/metrics/snapshot.ts';
 import type { Command } from './command.ts';
 import { askNode, NODE_USAGE } from './running-node.ts';
 

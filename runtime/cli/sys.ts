@@ -1,5 +1,5 @@
 /** `suspend`, `resume`, `restart`, `kill`: OTP's sys verbs for one actor. */
-import type { ControlClient } from '#runtime/control.ts';
+import type { ControlClient } from '#runtime/control/control.ts';
 import { EXIT } from './command.ts';
 import { commandOf, type Verb, verb } from './verb.ts';
 

@@ -2,7 +2,7 @@
  * A verb: what can be asked of a running node, the same from the command line and in the console. The command line adds
  * where the node is.
  */
-import type { ControlClient } from '#runtime/control.ts';
+import type { ControlClient } from '#runtime/control/control.ts';
 import { type OptionKinds, type Parsed, readArguments } from './arguments.ts';
 import { type CliIo, type Command, EXIT, refuse } from './command.ts';
 import { connectNode, dataDirOf, failure, faultText, NODE_USAGE } from './running-node.ts';

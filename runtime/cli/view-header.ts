@@ -1,7 +1,7 @@
 /** What the live view says of the node itself. */
 import type { TreeNode } from '#runtime/actor.ts';
 import type { ViewHeader } from '#runtime/live/status-view.ts';
-import { actorNodes } from '#runtime/snapshot.ts';
+import { actorNodes } from '#runtime/metrics/snapshot.ts';
 import { actorsOf, type TopologyView } from '#runtime/topology/view.ts';
 
 type Source = { readonly kind?: string; readonly path?: string };

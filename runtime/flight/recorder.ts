@@ -4,7 +4,7 @@
  * taken when the log is full, and only while all copies together cost less than one percent of the time.
  */
 import type { Actor } from '../actor.ts';
-import type { Message } from '../asks.ts';
+import type { Message } from '../mailbox/asks.ts';
 import { recorder } from '../recorder.ts';
 import { cloneState, hidesState, type Uncloneable } from './clone.ts';
 

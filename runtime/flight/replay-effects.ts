@@ -7,8 +7,8 @@ import { compile } from '#native/lanes/layout.ts';
 import { createArena, SlabPool } from '#native/lanes/slab.ts';
 import { openWakers, wakersBytes } from '#native/lanes/wakers.ts';
 import type { Actor, Address, ReplyTo } from '../actor.ts';
-import type { Message } from '../asks.ts';
-import { OutEnvelope } from '../envelope.ts';
+import type { Message } from '../mailbox/asks.ts';
+import { OutEnvelope } from '../mailbox/envelope.ts';
 import { type Recorded, type Recorder, recorder } from '../recorder.ts';
 import { LANE_DEFAULTS, SLAB_DEFAULTS } from '../spec.ts';
 

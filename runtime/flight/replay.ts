@@ -1,6 +1,6 @@
 /** Runs a core with the state and the message of a crash report: does it end in the same exception? */
 import type { Actor } from '../actor.ts';
-import type { Message } from '../asks.ts';
+import type { Message } from '../mailbox/asks.ts';
 import type { Recorded } from '../recorder.ts';
 import { decodeValue, type Supply } from './encode.ts';
 import { functionAt } from './functions.ts';

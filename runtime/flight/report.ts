@@ -1,6 +1,6 @@
 /** A crash report: what an actor had in hand, the state that it met, what came before, and how it ended. */
-import { bounded } from '../bounded.ts';
-import type { Mailbox } from '../mailbox.ts';
+import { bounded } from '../control/bounded.ts';
+import type { Mailbox } from '../mailbox/mailbox.ts';
 import { redact } from '../topology/secrets.ts';
 import { textOf } from '../trace/tap.ts';
 import { type Encoded, encodeValue } from './encode.ts';

@@ -2,7 +2,7 @@
 
 import type { LogFields } from '../actor.ts';
 import { packageVersion } from '../package-version.ts';
-import type { Crash } from '../thread.ts';
+import type { Crash } from '../system/thread.ts';
 import { redact } from '../topology/secrets.ts';
 import { openCrashFiles } from './crash-files.ts';
 import {

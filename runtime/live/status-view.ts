@@ -10,7 +10,7 @@ import {
   STAGES,
   stagesOf,
   stateRootsOf,
-} from '#runtime/snapshot.ts';
+} from '#runtime/metrics/snapshot.ts';
 
 export type ViewHeader = {
   readonly node: string;

@@ -10,7 +10,7 @@ import {
   share,
   timer,
 } from 'rxjs';
-import type { Snapshot } from '#runtime/snapshot.ts';
+import type { Snapshot } from '#runtime/metrics/snapshot.ts';
 
 /** Rates are counted over so many snapshots. */
 const RATE_SPAN = 5;

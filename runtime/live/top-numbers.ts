@@ -1,8 +1,8 @@
 /** What a live table of actors counts with: totals at one moment; rates and windows come from two of them. */
-import type { SparseBuckets } from '../metrics.ts';
-import { numbersOf } from '../numbers.ts';
-import type { Member, Population } from '../population.ts';
-import type { Beat } from '../thread.ts';
+import type { SparseBuckets } from '../metrics/metrics.ts';
+import { numbersOf } from '../metrics/numbers.ts';
+import type { Member, Population } from '../system/population.ts';
+import type { Beat } from '../system/thread.ts';
 
 export type ActorTotals = {
   readonly path: string;

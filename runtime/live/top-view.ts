@@ -1,5 +1,5 @@
 /** The live table of actors as lines of text. Pure: two readings, a sort key and a size in, lines out. */
-import { bucketsSince, quantileOf } from '../metrics.ts';
+import { bucketsSince, quantileOf } from '../metrics/metrics.ts';
 import type { ActorTotals, Numbers } from './top-numbers.ts';
 
 export const SORT_KEYS = [

@@ -1,7 +1,7 @@
 /** OTLP/HTTP with JSON (opentelemetry-proto 1.x): spans and metrics as bodies of the two requests. Pure. */
-import { boundsOf } from '../bounds.ts';
-import type { Distribution } from '../metrics.ts';
-import type { ActorNumbers, MetricsSnapshot } from '../numbers.ts';
+import { boundsOf } from '../metrics/bounds.ts';
+import type { Distribution } from '../metrics/metrics.ts';
+import type { ActorNumbers, MetricsSnapshot } from '../metrics/numbers.ts';
 import type { Span } from '../trace/sightings.ts';
 
 /** Who speaks. */

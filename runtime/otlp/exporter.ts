@@ -4,7 +4,7 @@
  * turn; what it refuses is dropped. A failure is said once, until it is over.
  */
 import { readFileSync } from 'node:fs';
-import type { MetricsSnapshot } from '../numbers.ts';
+import type { MetricsSnapshot } from '../metrics/numbers.ts';
 import type { Span } from '../trace/sightings.ts';
 import { metricsBody, type Resource, tracesBody } from './encode.ts';
 

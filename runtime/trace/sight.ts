@@ -5,8 +5,8 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { monotonicMs } from '#native/clock.ts';
-import type { Message } from '../asks.ts';
-import type { Mailbox } from '../mailbox.ts';
+import type { Message } from '../mailbox/asks.ts';
+import type { Mailbox } from '../mailbox/mailbox.ts';
 import { type Trace, traceparentOf } from './context.ts';
 import { CAUSE, SpanWriter } from './ring.ts';
 import { innerKind, type Tap, type TapLine, type TapSpec, tapsOf } from './tap.ts';

@@ -3,8 +3,8 @@
  * rings. Everything is bounded: a ring a thread, a buffer a live trace, and both end by themselves.
  */
 import { monotonicMs, unixMs } from '#native/clock.ts';
-import { noActor } from '../actor-names.ts';
-import type { Place } from '../directory.ts';
+import { noActor } from '../control/actor-names.ts';
+import type { Place } from '../system/directory.ts';
 import { spanIdOf, traceIdOf } from './context.ts';
 import { type Cause, type RawSpan, readSpans, ringBytes, unshownIn, writtenIn } from './ring.ts';
 import { controlBytes, RECORDING, type SightMemory, SWITCHES, TAPPED, THRESHOLD } from './sight.ts';

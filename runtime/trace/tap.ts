@@ -1,8 +1,8 @@
 /** Live traces in a thread: which messages they want, how many a second they show, and a message in one line of text. */
 import { inspect } from 'node:util';
-import type { Message } from '../asks.ts';
-import { type Bounds, bounded } from '../bounded.ts';
-import type { Mailbox } from '../mailbox.ts';
+import { type Bounds, bounded } from '../control/bounded.ts';
+import type { Message } from '../mailbox/asks.ts';
+import type { Mailbox } from '../mailbox/mailbox.ts';
 import { spanIdOf, traceIdOf } from './context.ts';
 import { CAUSES, type Cause, type SpanContext } from './ring.ts';
 

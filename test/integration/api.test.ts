@@ -21,7 +21,7 @@ import { blockOf } from '#proto/consensus/committed.ts';
 import { genesisCommittee, parseGenesis } from '#proto/genesis.ts';
 import { verifyProof } from '#proto/merkle.ts';
 import { TOTALS_KEY } from '#proto/state.ts';
-import { reportOf } from '#runtime/report.ts';
+import { reportOf } from '#runtime/metrics/report.ts';
 import { freshFolder } from '#test/kit/executor-host.ts';
 import { type LocalNode, startLocal } from '#test/kit/local-node.ts';
 import { until } from '#test/kit/system.ts';

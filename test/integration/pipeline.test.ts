@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { reportOf } from '#runtime/report.ts';
+import { reportOf } from '#runtime/metrics/report.ts';
 import { capture, hasData } from '#test/kit/data.ts';
 import { type Fates, fatesOf } from '#test/kit/fates.ts';
 import { type LocalNode, sourceSet, startLocal } from '#test/kit/local-node.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { encodeAnomaly } from '#proto/wire/anomaly.ts';
 import { namedNodes, spansOf, tracesOf } from '#runtime/cli/several-nodes.ts';
-import { connectControl } from '#runtime/control.ts';
+import { connectControl } from '#runtime/control/control.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { chainOfValidator } from '#test/kit/fates.ts';
 import { anomalyOf } from '#test/kit/messages.ts';

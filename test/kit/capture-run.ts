@@ -1,7 +1,7 @@
 /** A finite source through the command line, as a user would: a fresh data folder, one run to its end, its disks. */
 import path from 'node:path';
 import type { AnomalyPayload } from '#proto/anomaly-payload.ts';
-import type { Report } from '#runtime/report.ts';
+import type { Report } from '#runtime/metrics/report.ts';
 import { type Fates, fatesOf, payloadsOf } from './fates.ts';
 import { ownPorts } from './local-node.ts';
 import { giveDatabase } from './new-database.ts';

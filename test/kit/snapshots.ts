@@ -1,7 +1,7 @@
 /** Snapshots of a system that nobody runs, for the report and the live view. */
 import type { TreeNode } from '#runtime/actor.ts';
-import type { Distribution, MetricsReading } from '#runtime/metrics.ts';
-import type { Snapshot } from '#runtime/snapshot.ts';
+import type { Distribution, MetricsReading } from '#runtime/metrics/metrics.ts';
+import type { Snapshot } from '#runtime/metrics/snapshot.ts';
 
 export const seconds = (count: number, p50: number, p99: number): Distribution => ({
   count,

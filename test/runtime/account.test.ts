@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Account } from '#runtime/account.ts';
-import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics.ts';
+import { Account } from '#runtime/metrics/account.ts';
+import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics/metrics.ts';
 
 const open = () => {
   const memory = new SharedArrayBuffer(metricsBytes());

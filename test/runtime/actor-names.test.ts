@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { noActor } from '#runtime/actor-names.ts';
+import { noActor } from '#runtime/control/actor-names.ts';
 
 const PATHS = ['v1.replica', 'v1.executor', 'detection.engines.ml'];
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { bounded } from '#runtime/bounded.ts';
+import { bounded } from '#runtime/control/bounded.ts';
 
 const BOUNDS = { depthMax: 3, entriesMax: 4, textMax: 20, valuesMax: 50 };
 const show = (value: unknown): unknown => bounded(value, BOUNDS);

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { RestartType, Strategy } from '#runtime/spec.ts';
-import { supervisorOf } from '#runtime/supervision.ts';
+import { supervisorOf } from '#runtime/system/supervision.ts';
 import { decide, NO_HISTORY } from '#supervisors/decide.ts';
 import { actor, supervisor, type TestSystem, testSystem } from '#test/kit/system.ts';
 import { type Driver, fixture, openDriver } from './driver.ts';

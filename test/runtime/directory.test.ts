@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { placesOf, resolve } from '#runtime/directory.ts';
-import { layLanes } from '#runtime/laying.ts';
 import type { ActorSpec, ChildSpec } from '#runtime/spec.ts';
+import { placesOf, resolve } from '#runtime/system/directory.ts';
+import { layLanes } from '#runtime/system/laying.ts';
 import { actor, supervisor } from '#test/kit/system.ts';
 
 const at = new URL('file:///a.ts');

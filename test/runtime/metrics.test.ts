@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics.ts';
-import { prometheusText } from '#runtime/prometheus.ts';
-import { circleIn } from '#runtime/watchdog.ts';
+import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics/metrics.ts';
+import { prometheusText } from '#runtime/metrics/prometheus.ts';
+import { circleIn } from '#runtime/system/watchdog.ts';
 
 const memory = (): SharedArrayBuffer => new SharedArrayBuffer(metricsBytes());
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import type { MetricsSnapshot } from '#runtime/numbers.ts';
+import type { MetricsSnapshot } from '#runtime/metrics/numbers.ts';
 import {
   type Exporter,
   type OtlpSettings,

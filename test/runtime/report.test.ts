@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { reportOf, reportTable } from '#runtime/report.ts';
+import { reportOf, reportTable } from '#runtime/metrics/report.ts';
 import { sampleSnapshot } from '#test/kit/snapshots.ts';
 
 test('the report has the stages of the pipeline; of several validators the one that is furthest', () => {

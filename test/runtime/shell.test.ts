@@ -2,11 +2,11 @@ import { expect, test } from 'vitest';
 import { openRegister, registerBytes } from '#native/lanes/register.ts';
 import { createArena, SlabPool } from '#native/lanes/slab.ts';
 import { openWakers, type Wakers, wakersBytes } from '#native/lanes/wakers.ts';
-import { Account } from '#runtime/account.ts';
-import type { Mailbox } from '#runtime/mailbox.ts';
-import { metricsBytes, writeMetrics } from '#runtime/metrics.ts';
-import { Queue } from '#runtime/queue.ts';
-import { Shell } from '#runtime/shell.ts';
+import type { Mailbox } from '#runtime/mailbox/mailbox.ts';
+import { Queue } from '#runtime/mailbox/queue.ts';
+import { Account } from '#runtime/metrics/account.ts';
+import { metricsBytes, writeMetrics } from '#runtime/metrics/metrics.ts';
+import { Shell } from '#runtime/thread/shell.ts';
 import { until } from '#test/kit/system.ts';
 
 const machineOf = (wakers: Wakers) => {

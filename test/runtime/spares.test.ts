@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
-import { Spares } from '#runtime/spares.ts';
-import { bootThread } from '#runtime/threads.ts';
+import { Spares } from '#runtime/system/spares.ts';
+import { bootThread } from '#runtime/system/threads.ts';
 import { actor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
 import { fixture } from './driver.ts';
 

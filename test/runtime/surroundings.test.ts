@@ -1,6 +1,6 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
-import { connectControl, controlPath } from '#runtime/control.ts';
+import { connectControl, controlPath } from '#runtime/control/control.ts';
 import { actor, type TestSystem, testSystem } from '#test/kit/system.ts';
 import { type Driver, fixture, openDriver } from './driver.ts';
 

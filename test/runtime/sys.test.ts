@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { type ControlClient, connectControl } from '#runtime/control.ts';
+import { type ControlClient, connectControl } from '#runtime/control/control.ts';
 import { actor, supervisor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
 import { type Driver, fixture, openDriver } from './driver.ts';
 

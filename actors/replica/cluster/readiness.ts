@@ -1,7 +1,7 @@
 /** How the processes of a cluster are, asked over their APIs; and how one of them is restarted. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { err, ok, type Result } from '#proto/result.ts';
-import { connectControl } from '#runtime/control.ts';
+import { connectControl } from '#runtime/control/control.ts';
 import type { Member } from './plan.ts';
 
 const ANSWER_MS = 2000;

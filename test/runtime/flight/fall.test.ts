@@ -10,9 +10,9 @@ import { FlightRecorder } from '#runtime/flight/recorder.ts';
 import { parseReport } from '#runtime/flight/replay.ts';
 import { replayEffects } from '#runtime/flight/replay-effects.ts';
 import type { CrashReport } from '#runtime/flight/report.ts';
-import { type Fall, type Host, hostOf } from '#runtime/host.ts';
-import type { Mailbox } from '#runtime/mailbox.ts';
-import type { Shell } from '#runtime/shell.ts';
+import type { Mailbox } from '#runtime/mailbox/mailbox.ts';
+import { type Fall, type Host, hostOf } from '#runtime/thread/host.ts';
+import type { Shell } from '#runtime/thread/shell.ts';
 import { puppet, type Step, type Theatre, theatre } from '../semantics/puppets.ts';
 import fragile from './fixtures/fragile.ts';
 

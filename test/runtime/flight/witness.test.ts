@@ -4,7 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { crashFolder } from '#runtime/flight/crash-files.ts';
 import type { CrashReport } from '#runtime/flight/report.ts';
 import { openWitness, type Told } from '#runtime/flight/witness.ts';
-import type { Crash } from '#runtime/thread.ts';
+import type { Crash } from '#runtime/system/thread.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
 
 const made = temporaryFolder('cybermesh-witness-');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ActorTotals, Numbers } from '#runtime/live/top-numbers.ts';
 import { topLines, topRows } from '#runtime/live/top-view.ts';
-import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics.ts';
+import { metricsBytes, readMetrics, writeMetrics } from '#runtime/metrics/metrics.ts';
 
 /** Buckets of handling times in seconds. */
 const handling = (...seconds: readonly number[]) => {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
 import { str, u32 } from '#runtime/actor.ts';
+import { hashOf, nextInTurn, rendezvous, routingFault } from '#runtime/mailbox/router.ts';
 import { type PoolShape, poolOf } from '#runtime/pool-spec.ts';
-import { hashOf, nextInTurn, rendezvous, routingFault } from '#runtime/router.ts';
-import { supervisorOf } from '#runtime/supervision.ts';
+import { supervisorOf } from '#runtime/system/supervision.ts';
 import { decide, type History, NO_HISTORY } from '#supervisors/decide.ts';
 import { supervisor } from '#test/kit/system.ts';
 import { puppet, type Step, type Theatre, theatre } from './puppets.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterEach, expect, test } from 'vitest';
-import { type Own, OwnMessages } from '#runtime/own-messages.ts';
+import { type Own, OwnMessages } from '#runtime/mailbox/own-messages.ts';
 import { puppet, type Step, type Theatre, theatre } from './puppets.ts';
 
 let stage: Theatre | undefined;

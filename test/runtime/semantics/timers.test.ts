@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
-import type { Ticket } from '#runtime/own-messages.ts';
-import { Timers } from '#runtime/timers.ts';
+import type { Ticket } from '#runtime/mailbox/own-messages.ts';
+import { Timers } from '#runtime/mailbox/timers.ts';
 import { until } from '#test/kit/system.ts';
 import { puppet, type Theatre, theatre } from './puppets.ts';
 

@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import type { Message } from '#runtime/asks.ts';
-import type { Ticket } from '#runtime/own-messages.ts';
-import { Watches } from '#runtime/watches.ts';
+import type { Message } from '#runtime/mailbox/asks.ts';
+import type { Ticket } from '#runtime/mailbox/own-messages.ts';
+import { Watches } from '#runtime/mailbox/watches.ts';
 import { puppet, type Step, type Theatre, theatre } from './puppets.ts';
 
 let stage: Theatre | undefined;
