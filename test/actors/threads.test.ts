@@ -33,7 +33,7 @@ const NEEDS: { readonly [actor: string]: readonly string[] } = {
 };
 
 test('beside the calls of the control plane (comlink) the kernel loads no package into a thread', async () => {
-  const modules = ['residence', 'endpoint', 'loading'].map(
+  const modules = ['thread/residence', 'control/endpoint', 'thread/loading'].map(
     (name) => new URL(`../../runtime/${name}.ts`, import.meta.url),
   );
   expect(await packagesOf(modules, known)).toEqual([]);
