@@ -1,12 +1,6 @@
 /** `version`: of CyberMesh and of the Node that runs it. */
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '#runtime/package-version.ts';
 import { type Command, EXIT } from './command.ts';
-
-/** The version in package.json. */
-export const packageVersion = (): string => {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
-};
 
 export const command: Command = {
   summary: 'the versions of CyberMesh and of Node',
