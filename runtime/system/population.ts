@@ -22,9 +22,9 @@ import {
   STASH_DEFAULT,
   type SystemSpec,
 } from '../spec.ts';
-import { fillCodeCache } from '../thread/code-cache.ts';
 import { Sightings, TRACE_DEFAULTS } from '../trace/sightings.ts';
 import type { TapSpec } from '../trace/tap.ts';
+import { fillCodeCache } from './code-cache.ts';
 import { actorsOf, type Place, placesOf } from './directory.ts';
 import { layLanes } from './laying.ts';
 import { openSpares, type Spares } from './spares.ts';

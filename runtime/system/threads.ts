@@ -62,6 +62,12 @@ export type Boot = {
   readonly codeCache: string | undefined;
 };
 
+/** The variable wins (code-cache.ts). */
+const withCache = (folder: string): NodeJS.ProcessEnv => ({
+  ...process.env,
+  NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE || folder,
+});
+
 export const bootThread = ({ name, preload, memoryMb, codeCache }: Boot): Blank => {
   const control = new MessageChannel();
   const calls = new MessageChannel();
@@ -70,7 +76,7 @@ export const bootThread = ({ name, preload, memoryMb, codeCache }: Boot): Blank 
     workerData: { control: control.port1, main: calls.port1, modules: preload },
     transferList: [control.port1, calls.port1],
     ...(memoryMb === undefined ? {} : { resourceLimits: { maxOldGenerationSizeMb: memoryMb } }),
-    ...(codeCache === undefined ? {} : { env: { NODE_COMPILE_CACHE: codeCache, ...process.env } }),
+    ...(codeCache === undefined ? {} : { env: withCache(codeCache) }),
   });
   return { worker, control: control.port2, calls: calls.port2 };
 };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { fillCodeCache } from '#runtime/thread/code-cache.ts';
+import { fillCodeCache } from '#runtime/system/code-cache.ts';
 import { actor, type TestSystem, testSystem } from '#test/kit/system.ts';
 import { fixture } from './driver.ts';
 

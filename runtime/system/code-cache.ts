@@ -4,21 +4,17 @@
  * was most of what it cost. So one thread fills it before the others are there.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import { bootThread } from '../system/threads.ts';
+import { packageVersion } from '../package-version.ts';
+import { bootThread } from './threads.ts';
 
 /** Without a filled cache a start is slow, no more: it is not waited for any longer. */
 const FILL_MS = 60_000;
 
 /** Where Node looks: the variable wins, as it does for the threads (threads.ts). */
 const folderOf = (given: string): string => process.env.NODE_COMPILE_CACHE || given;
-
-const packageVersion = (): string => {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly version: string }).version;
-};
 
 /** Name of the file that says that the code of these modules is there. */
 const markOf = (modules: readonly string[]): string => {
