@@ -21,13 +21,14 @@ export const commandOf = (pid: string): string => {
   }
 };
 
-/** The small process of a process. */
+/** The small process of a process, where it has one. */
 export const smallOf = (parent: number): number | undefined => {
   const found = readdirSync('/proc').find(
     (pid) =>
       /^\d+$/.test(pid) &&
       commandOf(pid).includes('spawner-process') &&
-      new RegExp(`\\) [RSD] ${parent} `).test(statusOf(pid)),
+      // Asleep, about to run, or waiting for the disk: not one that has ended.
+      new RegExp(`\\) [SRD] ${parent} `).test(statusOf(pid)),
   );
   return found === undefined ? undefined : Number(found);
 };

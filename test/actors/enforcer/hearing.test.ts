@@ -37,12 +37,16 @@ const began = (around = NOWHERE, settings = {}) => {
   fx.take();
   let offset = 0;
   const waiting: Recorded[] = [];
+  const notices: string[] = [];
   const polls = (all: readonly Recorded[]): number =>
     all.filter(({ message }) => (message as { kind?: string } | undefined)?.kind === 'fetch')
       .length;
   const step = (message: Self): { readonly polls: number } => {
     core.step(state, message, fx, NOW_MS);
     const all = fx.take();
+    for (const { event } of all.filter((one) => one.effect === 'signal')) {
+      notices.push((event as { readonly text: string }).text);
+    }
     waiting.push(...all.filter((one) => one.effect === 'io'));
     return { polls: polls(all) };
   };
@@ -54,6 +58,7 @@ const began = (around = NOWHERE, settings = {}) => {
   return {
     state,
     next,
+    notices,
     step,
     hear: (values: readonly Uint8Array[]) => {
       const records = values.map((value) => ({
@@ -125,6 +130,14 @@ test('many are judged when they have been proven beside, and each is acknowledge
   const { said, offsets } = agent.save();
   expect(said).toEqual(applied(0, MANY));
   expect(offsets).toEqual([...first.keys()]);
+});
+
+test('many fill sixteen lines of the live view, and one says how many more there are', () => {
+  agent.hear(first);
+  agent.believe();
+  agent.enforce([ids[0]!, ids[MANY - 1]!]);
+  expect(agent.notices).toHaveLength(16);
+  expect(agent.notices.at(-1)).toBe(`and ${MANY - 17} more policies`);
 });
 
 test('a message whose signature does not hold, or that is none, does not hold up the others of its batch', () => {
