@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that start whole systems, on ports and in folders of their own, with patience: three files at a time, for each waits a lot. */
+/** Tests that start whole systems, on ports and in folders of their own, with patience. A third file at a time wins nothing on two cores. */
 const INTEGRATION = 'test/integration/**/*.test.ts';
 
 /** Where temporary files go, and that they go. */
@@ -27,7 +27,7 @@ export default defineConfig({
           include: [INTEGRATION],
           pool: 'forks',
           globalSetup: TEMPORARY,
-          maxWorkers: 3,
+          maxWorkers: 2,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },

@@ -22,9 +22,9 @@ import { until } from '#test/kit/system.ts';
 import { VALIDATORS } from '#test/kit/validators.ts';
 import { nodeStarter } from '#test/kit/whole-node.ts';
 
-const SCANNERS = 600;
+const SCANNERS = 400;
 /** The load outlasts all lives but the last. */
-const PER_SECOND = 30;
+const PER_SECOND = 20;
 const BOOT_MS = 90_000;
 const RUN_MS = 180_000;
 

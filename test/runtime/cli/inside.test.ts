@@ -109,9 +109,10 @@ test('inspect, suspend, resume, restart and kill reach one actor', async () => {
   expect((await ask('suspend', 'ticker')).stdout).toBe('ticker is suspended\n');
   expect((await ask('status')).stdout).toMatch(/actors +0 of 1 running \(ticker suspended\)/);
   expect((await ask('tree')).stdout).toContain('ticker  running (suspended), thread 0');
-  expect((await ask('inspect', 'ticker')).stdout).toMatch(
-    /^ticker .*, suspended\nwaiting +own 1\n/,
-  );
+  // Its next tick comes due, and waits.
+  const isWaiting = async () =>
+    /^ticker .*, suspended\nwaiting +own 1\n/.test((await ask('inspect', 'ticker')).stdout);
+  await until(isWaiting);
   expect((await ask('resume', 'ticker')).stdout).toBe('ticker goes on\n');
   for (const verb of ['restart', 'kill']) {
     expect((await ask(verb, 'ticker')).code).toBe(0);
