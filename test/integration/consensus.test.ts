@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeTransactions, type Transaction } from '#proto/consensus/transaction.ts';
 import { encodeAnomaly } from '#proto/wire/anomaly.ts';
 import { anomalyOf } from '#test/kit/messages.ts';
@@ -18,25 +18,34 @@ import {
 
 const mempool = new URL('./fixtures/mempool.ts', import.meta.url);
 const AGREE_MS = 30_000;
+const BOOT_MS = 60_000;
 let dataDir = '';
 const running = new Map<ValidatorName, TestSystem>();
+/** In front of each validator, all the while. */
+const proxies = new Map<ValidatorName, TcpProxy>();
+let listen: Places;
+let dial: Places;
+let settings: ReturnType<typeof prepareValidators>;
 
-beforeEach(() => {
+/** One committee for all tests: each leaves it as it was, four that run and agree. */
+beforeAll(async () => {
   dataDir = mkdtempSync(join(tmpdir(), 'cybermesh-consensus-'));
-});
-afterEach(async () => {
+  listen = await freePlaces();
+  for (const name of VALIDATORS) proxies.set(name, await openProxy(listen[name]));
+  dial = Object.fromEntries([...proxies].map(([name, { port }]) => [name, port])) as Places;
+  settings = prepareValidators(dataDir);
+  await Promise.all(VALIDATORS.map(boot));
+}, BOOT_MS);
+afterAll(async () => {
   await Promise.all([...running.values()].map((system) => system.stop()));
-  running.clear();
+  for (const proxy of proxies.values()) await proxy.close();
   rmSync(dataDir, { recursive: true, force: true });
-});
+}, BOOT_MS);
 
 /** Each validator is a system of its own, so that one can be stopped and started again with its folder. */
-const boot = async (name: ValidatorName, listen: Places, dial: Places = listen): Promise<void> => {
+const boot = async (name: ValidatorName): Promise<void> => {
   const branch = validator(name, listen, { dial, ingest: mempool });
-  running.set(name, await testSystem([branch], { dataDir, node: prepareValidators(dataDir) }));
-};
-const bootAll = async (listen: Places, dial: Places = listen): Promise<void> => {
-  for (const name of VALIDATORS) await boot(name, listen, dial);
+  running.set(name, await testSystem([branch], { dataDir, node: settings }));
 };
 const halt = async (name: ValidatorName): Promise<void> => {
   await running.get(name)!.stop();
@@ -54,6 +63,14 @@ const agree = (of: readonly ValidatorName[], before?: string): Promise<string> =
 
 /** For what must not happen: there is nothing to wait for. */
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** All agree, and nothing of what was submitted before is still on its way: their common state root. */
+const settled = (): Promise<string> =>
+  until(async () => {
+    const before = await agree(VALIDATORS);
+    await pause(1000);
+    return (await agree(VALIDATORS)) === before && before;
+  }, AGREE_MS);
 
 let counter = 0;
 const transaction = (): Transaction => {
@@ -79,7 +96,6 @@ const views = async (name: ValidatorName): Promise<number> => {
 };
 
 test('four validators over libp2p commit what one of them was given, and are then silent', async () => {
-  await bootAll(await freePlaces());
   submit('v2', 3);
   await agree(VALIDATORS);
   const now = async (): Promise<string> => (await Promise.all(VALIDATORS.map(views))).join(' ');
@@ -93,62 +109,45 @@ test('four validators over libp2p commit what one of them was given, and are the
 });
 
 test('one of four stopped: commits go on; back: it catches up and its root is equal', async () => {
-  const places = await freePlaces();
-  await bootAll(places);
-  submit('v1');
-  const first = await agree(VALIDATORS);
+  const first = await settled();
   await halt('v4');
   let last = first;
   for (let k = 0; k < 5; k++) {
     submit('v1', 2);
     last = await agree(['v1', 'v2', 'v3'], last);
   }
-  await boot('v4', places);
+  await boot('v4');
   last = await agree(VALIDATORS, first);
   submit('v4');
   await agree(VALIDATORS, last);
 });
 
 test('two of four stopped: nothing commits, nothing forks; with one back it goes on', async () => {
-  const places = await freePlaces();
-  await bootAll(places);
-  submit('v1');
-  const last = await agree(VALIDATORS);
+  const last = await settled();
   await halt('v3');
   await halt('v4');
   submit('v1');
   await pause(3000);
   expect([root('v1'), root('v2')]).toEqual([last, last]);
-  await boot('v3', places);
+  await boot('v3');
   await agree(['v1', 'v2', 'v3'], last);
-  await boot('v4', places);
+  await boot('v4');
   await agree(VALIDATORS, last);
 });
 
 test('validators meet over libp2p only: cut between them, commits stop, and go on when it heals', async () => {
-  const places = await freePlaces();
-  const proxies = new Map<ValidatorName, TcpProxy>();
-  for (const name of VALIDATORS) proxies.set(name, await openProxy(places[name]));
-  const dial = Object.fromEntries([...proxies].map(([name, { port }]) => [name, port])) as Places;
-  try {
-    await bootAll(places, dial);
-    submit('v1');
-    const last = await agree(VALIDATORS);
-    for (const proxy of proxies.values()) proxy.cut();
-    for (const name of VALIDATORS) submit(name);
-    await pause(3000);
-    expect(VALIDATORS.map(root)).toEqual([last, last, last, last]);
-    for (const proxy of proxies.values()) proxy.heal();
-    await agree(VALIDATORS, last);
-    expect([...proxies.values()].every((proxy) => proxy.carried() > 0)).toBe(true);
-  } finally {
-    for (const proxy of proxies.values()) await proxy.close();
-  }
+  const last = await settled();
+  for (const proxy of proxies.values()) proxy.cut();
+  for (const name of VALIDATORS) submit(name);
+  await pause(3000);
+  expect(VALIDATORS.map(root)).toEqual([last, last, last, last]);
+  for (const proxy of proxies.values()) proxy.heal();
+  await agree(VALIDATORS, last);
+  expect([...proxies.values()].every((proxy) => proxy.carried() > 0)).toBe(true);
 });
 
 test('a replica whose thread is terminated goes on from its record, and nothing forks', async () => {
-  await bootAll(await freePlaces());
-  let last = '';
+  let last = await settled();
   for (const name of VALIDATORS) {
     submit(name, 2);
     await running.get(name)!.kill(`${name}.replica`);
