@@ -79,8 +79,11 @@ describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and
     world.victim.exec('nft', 'flush', 'ruleset');
     const again = await begin();
     expect(await heard()).toBe(0);
+    // The crash may have come before the disk heard that an acknowledgement had arrived: then it is said again.
+    expect(agent.ackIds).toEqual(expect.arrayContaining([...again.ackIds]));
+    const saidAgain = again.ackIds.length;
     await again.receive(updateOf(policy, {}, 'v2'));
-    expect(again.acks()).toEqual([]);
+    expect(again.ackIds).toHaveLength(saidAgain);
     await again.close();
   });
 
