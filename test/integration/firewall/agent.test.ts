@@ -80,10 +80,9 @@ describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and
     const again = await begin();
     expect(await heard()).toBe(0);
     // The crash may have come before the disk heard that an acknowledgement had arrived: then it is said again.
-    expect(agent.ackIds).toEqual(expect.arrayContaining([...again.ackIds]));
-    const saidAgain = again.ackIds.length;
     await again.receive(updateOf(policy, {}, 'v2'));
-    expect(again.ackIds).toHaveLength(saidAgain);
+    expect(agent.ackIds).toEqual(expect.arrayContaining([...again.ackIds]));
+    expect(again.ackIds.length).toBeLessThanOrEqual(1);
     await again.close();
   });
 
