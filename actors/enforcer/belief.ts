@@ -17,25 +17,14 @@ import { sizeProblem } from '#proto/wire/codec.ts';
 import { verifyControl } from '#proto/wire/control.ts';
 import { type PolicyUpdateAction, policyUpdateWire } from '#proto/wire/policy-update.ts';
 import { anId } from '#proto/wire/structure.ts';
+import type { Agreed } from './registry.ts';
 import { remembered } from './remembered.ts';
 
-/** Plain data: it goes from thread to thread. */
-export type Believed = {
-  readonly id: string;
+/** Plain data: it goes from thread to thread. `ruleHash` is the message's. */
+export type Believed = Agreed & {
   readonly action: PolicyUpdateAction;
-  /** Of the message, hex. */
-  readonly ruleHash: string;
   /** undefined where the agreed text is no rule that this release knows. */
   readonly rule: PolicyRule | undefined;
-  /** Of the block that wrote this value of the policy. */
-  readonly height: number;
-  /** Unix milliseconds, from the chain. */
-  readonly committedMs: number;
-  readonly expiresMs: number;
-  readonly anomaly: string;
-  readonly anchorHeight: number;
-  /** Hex. */
-  readonly anchorHash: string;
 };
 
 export type Refusal = {

@@ -4,9 +4,9 @@ import type { PolicyRule } from '#proto/policy.ts';
 /** held: proven, beyond the caps of this agent, and not approved. */
 export type EntryStatus = 'pending' | 'applied' | 'failed' | 'held' | 'expired' | 'removed';
 
-export type Entry = {
+/** What the chain says of a policy, beside its rule. */
+export type Agreed = {
   readonly id: string;
-  readonly rule: PolicyRule;
   /** Hex. */
   readonly ruleHash: string;
   /** Of the block that wrote this value of the policy; 0 where it was kept before that was. */
@@ -18,6 +18,10 @@ export type Entry = {
   readonly anchorHeight: number;
   /** Hex. */
   readonly anchorHash: string;
+};
+
+export type Entry = Agreed & {
+  readonly rule: PolicyRule;
   status: EntryStatus;
   /** 'noop', 'dry_run', or why it failed. */
   reason: string;

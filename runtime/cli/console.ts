@@ -5,10 +5,10 @@ import { createInterface, type Interface } from 'node:readline';
 import type { ControlClient } from '#runtime/control/control.ts';
 import { actorNodes } from '#runtime/metrics/snapshot.ts';
 import { readArguments, takeOutput } from './arguments.ts';
-import { type CliIo, type Command, EXIT, refuse } from './command.ts';
+import { type CliIo, type Command, EXIT } from './command.ts';
 import { completions, wordsOf } from './console-line.ts';
 import { findVerb, helpText, unknownVerb } from './console-verbs.ts';
-import { connectNode, dataDirOf, failure, faultText, isLost, NODE_USAGE } from './running-node.ts';
+import { connectNode, failure, faultText, isLost, NODE_USAGE, openNode } from './running-node.ts';
 import type { Keyboard } from './verb.ts';
 
 const PROMPT = 'cybermesh> ';
@@ -209,29 +209,25 @@ out one after the other. The node goes on whatever happens here.
 
 ${NODE_USAGE}`,
   run: async (args, io) => {
-    const parsed = readArguments(args, { data: { type: 'string' } } as const, [], 1);
-    if (!parsed.ok) return refuse(io, command, parsed.error);
-    const { options, positionals } = parsed.value;
-    const dataDir = await dataDirOf(options.data, positionals[0], io);
-    if (!dataDir.ok) return dataDir.error;
-    const node = await connectNode(dataDir.value);
-    if (!node.ok) return failure(io, node.error);
+    const found = await openNode(args, io, command);
+    if (!found.ok) return found.error;
+    const { dataDir, node } = found.value;
     const { stdin: input, stdout: output } = process;
     const keyboard = input.isTTY && output.isTTY ? { input, output } : undefined;
     const session: Session = {
-      dataDir: dataDir.value,
+      dataDir,
       io,
       keyboard,
-      node: node.value,
-      history: readHistory(dataDir.value),
+      node,
+      history: readHistory(dataDir),
       actors: [],
       running: undefined,
       failed: false,
     };
     try {
-      if (keyboard !== undefined) io.out(await greeting(node.value, dataDir.value));
+      if (keyboard !== undefined) io.out(await greeting(node, dataDir));
     } catch (fault) {
-      node.value.close();
+      node.close();
       return failure(io, faultText(fault));
     }
     await converse(session);

@@ -56,6 +56,23 @@ export const faultText = (fault: unknown): string => {
   return `the node does not answer: ${message}`;
 };
 
+export type RunningNode = { readonly dataDir: string; readonly node: ControlClient };
+
+/** Connects to the node that the arguments `[<topology>] [--data folder]` mean, or an exit code after what was wrong has been said. */
+export const openNode = async (
+  args: readonly string[],
+  io: CliIo,
+  command: Command,
+): Promise<Result<RunningNode, number>> => {
+  const parsed = readArguments(args, { data: { type: 'string' } } as const, [], 1);
+  if (!parsed.ok) return err(refuse(io, command, parsed.error));
+  const { options, positionals } = parsed.value;
+  const dataDir = await dataDirOf(options.data, positionals[0], io);
+  if (!dataDir.ok) return dataDir;
+  const node = await connectNode(dataDir.value);
+  return node.ok ? ok({ dataDir: dataDir.value, node: node.value }) : err(failure(io, node.error));
+};
+
 /** Connects, asks, disconnects. A node that does not run or does not answer is a failure with a sentence. */
 export const askNode = async (
   args: readonly string[],
@@ -63,19 +80,15 @@ export const askNode = async (
   command: Command,
   ask: (node: ControlClient) => Promise<void>,
 ): Promise<number> => {
-  const parsed = readArguments(args, { data: { type: 'string' } } as const, [], 1);
-  if (!parsed.ok) return refuse(io, command, parsed.error);
-  const { options, positionals } = parsed.value;
-  const dataDir = await dataDirOf(options.data, positionals[0], io);
-  if (!dataDir.ok) return dataDir.error;
-  const node = await connectNode(dataDir.value);
-  if (!node.ok) return failure(io, node.error);
+  const found = await openNode(args, io, command);
+  if (!found.ok) return found.error;
+  const { node } = found.value;
   try {
-    await ask(node.value);
+    await ask(node);
     return EXIT.ok;
   } catch (fault) {
     return failure(io, faultText(fault));
   } finally {
-    node.value.close();
+    node.close();
   }
 };

@@ -1,19 +1,14 @@
 /** What a live table of actors counts with: totals at one moment; rates and windows come from two of them. */
 import type { SparseBuckets } from '../metrics/metrics.ts';
-import { numbersOf } from '../metrics/numbers.ts';
-import type { Member, Population } from '../system/population.ts';
+import { type ActorNumbers, numbersOf } from '../metrics/numbers.ts';
+import type { Population } from '../system/population.ts';
 import type { Beat } from '../system/thread.ts';
 
-export type ActorTotals = {
-  readonly path: string;
-  readonly actor: string;
-  readonly thread: number;
-  readonly state: Member['state'];
-  readonly suspended: boolean;
-  readonly restarts: number;
-  readonly messages: number;
-  readonly depth: number;
-  readonly depthMax: number;
+export type ActorTotals = Pick<
+  ActorNumbers,
+  | ('path' | 'actor' | 'thread' | 'state' | 'suspended')
+  | ('restarts' | 'messages' | 'depth' | 'depthMax')
+> & {
   /** Handling times since the start. */
   readonly handling: SparseBuckets;
 };

@@ -1,4 +1,5 @@
 /** One honest policy proof, and for each check of a proof a forgery that only this check can tell from it. */
+import fc from 'fast-check';
 import { crypto } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import {
@@ -39,6 +40,11 @@ export const proof: CommitProof = {
   merkle: prove(first.tree, KEY, crypto),
 };
 export const honest: Forgery = { bytes: encodeCommitProof(proof), claim };
+
+/** The honest bytes with one of them changed, whichever and however. */
+export const flipped: fc.Arbitrary<Uint8Array> = fc
+  .tuple(fc.nat({ max: honest.bytes.length - 1 }), fc.integer({ min: 1, max: 255 }))
+  .map(([at, mask]) => honest.bytes.with(at, honest.bytes[at]! ^ mask));
 /** The two blocks that the honest proof rests on. */
 export const headers = { anchor: first.header, next: second.header };
 

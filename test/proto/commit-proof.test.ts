@@ -7,7 +7,7 @@ import {
   provenPolicy,
   verifyCommitProof,
 } from '#proto/commit-proof.ts';
-import { FORGERIES, headers, honest, proof, trust } from '#test/kit/proof-forgeries.ts';
+import { FORGERIES, flipped, headers, honest, proof, trust } from '#test/kit/proof-forgeries.ts';
 
 const SEED = 20_260_518;
 
@@ -42,15 +42,9 @@ test('the encoding gives back what went in', () => {
 });
 
 test('no change of a single byte of a proof is accepted', () => {
-  const property = fc.property(
-    fc.nat({ max: honest.bytes.length - 1 }),
-    fc.integer({ min: 1, max: 255 }),
-    (at, mask) => {
-      const bytes = honest.bytes.slice();
-      bytes[at] = (bytes[at] ?? 0) ^ mask;
-      expect(verifyCommitProof(bytes, trust, honest.claim).ok).toBe(false);
-    },
-  );
+  const property = fc.property(flipped, (bytes) => {
+    expect(verifyCommitProof(bytes, trust, honest.claim).ok).toBe(false);
+  });
   fc.assert(property, { seed: SEED, numRuns: 300 });
 });
 

@@ -8,7 +8,7 @@ import { genesisCommittee } from '#proto/genesis.ts';
 import { rememberingReader } from '#proto/known-anchors.ts';
 import { qcOf } from '#test/kit/chain.ts';
 import { keys, testGenesis } from '#test/kit/chain-genesis.ts';
-import { FORGERIES, headers, honest, proof, trust } from '#test/kit/proof-forgeries.ts';
+import { FORGERIES, flipped, headers, honest, proof, trust } from '#test/kit/proof-forgeries.ts';
 
 const SEED = 20_261_120;
 const QUORUM = 3;
@@ -97,17 +97,11 @@ test('what was refused is not known afterwards', () => {
 
 test('no change of a single byte of a proof is accepted beside the known one, and the fault is the same', () => {
   const { read } = knowing();
-  const property = fc.property(
-    fc.nat({ max: honest.bytes.length - 1 }),
-    fc.integer({ min: 1, max: 255 }),
-    (at, mask) => {
-      const bytes = honest.bytes.slice();
-      bytes[at] = (bytes[at] ?? 0) ^ mask;
-      const answer = read(bytes, honest.claim);
-      expect(answer.ok).toBe(false);
-      expect(answer).toEqual(verifyCommitProof(bytes, trust, honest.claim));
-    },
-  );
+  const property = fc.property(flipped, (bytes) => {
+    const answer = read(bytes, honest.claim);
+    expect(answer.ok).toBe(false);
+    expect(answer).toEqual(verifyCommitProof(bytes, trust, honest.claim));
+  });
   fc.assert(property, { seed: SEED, numRuns: 500 });
 });
 
