@@ -13,8 +13,9 @@ import { parseArgs } from 'node:util';
 import type { Report } from '#runtime/metrics/report.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { discrepancies, runSource } from '#test/kit/capture-run.ts';
-import { hasPrograms, isRoot } from '#test/kit/namespaces.ts';
+import { isRoot } from '#test/kit/namespaces.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 import { markdown } from './kit/markdown.ts';
 import { provenance } from './kit/provenance.ts';
 

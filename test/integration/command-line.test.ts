@@ -1,23 +1,12 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ownPorts } from '#test/kit/local-node.ts';
 import { cybermesh, launch, NODE, type Running, temporaryFolder } from '#test/kit/processes.ts';
-
-const onPath = (program: string): string[] =>
-  (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .map((folder) => path.join(folder, program))
-    .filter((file) => existsSync(file));
+import { hasPrograms, olderNode } from '#test/kit/programs.ts';
 
 /** The system's Node where it is an older one, as for somebody who has just cloned; else ours. */
-const anyNode =
-  onPath('node').find((file) => {
-    const version = execFileSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' });
-    return Number(version.split('.')[0]) < 24;
-  }) ?? NODE;
-const hasScript = onPath('script').length > 0;
+const anyNode = olderNode() ?? NODE;
+const hasScript = hasPrograms('script');
 
 const made = temporaryFolder();
 /** The node on a terminal. A test that fails leaves it running, and it would run on when the tests are over. */

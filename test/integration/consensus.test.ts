@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeTransactions, type Transaction } from '#proto/consensus/transaction.ts';
 import { encodeAnomaly } from '#proto/wire/anomaly.ts';
@@ -60,9 +61,6 @@ const agree = (of: readonly ValidatorName[], before?: string): Promise<string> =
     const same = first !== undefined && first !== before && rest.every((one) => one === first);
     return same && first;
   }, AGREE_MS);
-
-/** For what must not happen: there is nothing to wait for. */
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** All agree, and nothing of what was submitted before is still on its way: their common state root. */
 const settled = (): Promise<string> =>

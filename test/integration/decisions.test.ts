@@ -10,9 +10,10 @@ import { writeKeyPair } from '#native/crypto.ts';
 import type { CliIo } from '#runtime/cli/command.ts';
 import { loadTopology } from '#runtime/topology/load.ts';
 import { commandLine, type Printed } from '#test/kit/command-line.ts';
-import { hasPrograms, isRoot, Namespace } from '#test/kit/namespaces.ts';
+import { isRoot, Namespace } from '#test/kit/namespaces.ts';
 import { type OperatedNode, operatedNode, PATIENCE_MS, TOPOLOGY } from '#test/kit/operated-node.ts';
 import { cybermesh, ROOT, temporaryFolder } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 import { until } from '#test/kit/system.ts';
 
 /** A machine that is busy with something else makes nobody fail. */

@@ -1,4 +1,5 @@
 /** Three real brokers: copies, leaders that move when one dies, too few of them, and two nodes of one group. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka as Client } from 'kafkajs';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { BusRecord } from '#runtime/bus/record.ts';
@@ -14,7 +15,6 @@ const KEYS = 12;
 const EACH = 100;
 const TURN_MS = 60_000;
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const textOf = (record: BusRecord): string => new TextDecoder().decode(record.value);
 const message = (topic: string, key: string, text: string) => ({
   ...{ topic, key, headers: {} },

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Kafka as Client } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type PublishOutcome, partitionOf } from '#runtime/bus/driver.ts';
@@ -6,23 +7,12 @@ import { KafkaRefusal } from '#runtime/bus/kafka/faults.ts';
 import type { BusRecord } from '#runtime/bus/record.ts';
 import { KAFKA_VERSIONS, type Kafka, kafkaNeeds, provideKafka, USER } from '#test/kit/kafka.ts';
 import { contractBus, type KafkaBus, openBus, readAll } from '#test/kit/kafka-bus.ts';
+import { until } from '#test/kit/system.ts';
 import { busContract } from '../runtime/bus/contract.ts';
 
 /** KAFKA_VERSION=3.9.1 runs the same on the older line. */
 const version = process.env.KAFKA_VERSION ?? KAFKA_VERSIONS.four;
-
-const pause = (ms: number): Promise<void> =>
-  new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
-
-const until = async (what: string, holds: () => boolean, ms = 60_000): Promise<void> => {
-  const untilMs = performance.now() + ms;
-  while (!holds()) {
-    if (performance.now() > untilMs) throw new Error(`not within ${ms} ms: ${what}`);
-    await pause(20);
-  }
-};
+const WAIT_MS = 60_000;
 
 const message = (topic: string, key: string, text: string) => ({
   topic,
@@ -162,12 +152,12 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
   test('whoever publishes, a waiting reader hears of it; the lag of a group is told', async () => {
     const [reader, writer] = [await openBus(broker, ['news']), await openBus(broker, ['news'])];
     await readAll(reader, 'news', 'g');
-    await until('watched', () => reader.grown.includes('news'));
+    await until(() => reader.grown.includes('news'), WAIT_MS, 20);
     await pause(300);
     const before = reader.grown.length;
     const atMs = performance.now();
     await insist(writer, message('news', 'k', 'x'));
-    await until('heard', () => reader.grown.length > before, 5000);
+    await until(() => reader.grown.length > before, 5000, 20);
     expect(performance.now() - atMs).toBeLessThan(2000);
     await writer.publish([...Array(9).keys()].map((n) => message('news', 'k', String(n))));
     await reader.fetch('news', 'g', [0, 0, 0], 4);
@@ -225,7 +215,7 @@ describe.skipIf(kafkaNeeds() !== '')(`Kafka ${version} (needs java, mvn and open
       }
     })();
     for (const share of [1 / 3, 2 / 3]) {
-      await until('so many are placed', () => placed >= KEYS * EACH * share);
+      await until(() => placed >= KEYS * EACH * share, WAIT_MS, 20);
       await broker.kill();
       await pause(1500);
       await broker.start();

@@ -6,6 +6,7 @@ import type { TreeNode } from '#runtime/actor.ts';
 import { campaign } from '#test/kit/campaign.ts';
 import { fatesOf } from '#test/kit/fates.ts';
 import { type LocalNode, ownPorts, sourceSet, startLocal } from '#test/kit/local-node.ts';
+import { random } from '#test/kit/simulator/random.ts';
 import { until } from '#test/kit/system.ts';
 import { sendVisitors } from '#test/kit/visitors.ts';
 
@@ -34,21 +35,11 @@ afterEach(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Numbers that a seed repeats (mulberry32). */
-const random = (seed: number) => {
-  let state = seed;
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 const shuffled = <T>(items: readonly T[], seed: number): T[] => {
-  const next = random(seed);
+  const chance = random(seed);
   const list = [...items];
   for (let k = list.length - 1; k > 0; k--) {
-    const other = Math.floor(next() * (k + 1));
+    const other = chance.int(0, k);
     [list[k], list[other]] = [list[other]!, list[k]!];
   }
   return list;

@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hex } from '#proto/bytes.ts';
 import { decodeCommit } from '#proto/wire/commit.ts';
@@ -67,8 +68,6 @@ const seenIn = (dataDir: string): readonly Seen[] => {
   });
   return [...onDisk, ...told];
 };
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 type Moment = (dataDir: string, run: Running) => Promise<unknown>;
 

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { fatesOf } from '#test/kit/fates.ts';
-import { attackers, hasPrograms, isRoot, type Scene, scene, VICTIM } from '#test/kit/namespaces.ts';
+import { attackers, isRoot, type Scene, scene, VICTIM } from '#test/kit/namespaces.ts';
 import { LAUNCHER, launch, NODE, type Running, temporaryFolder } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 import { until } from '#test/kit/system.ts';
 import { prepareValidators } from '#test/kit/validators.ts';
 

@@ -2,13 +2,15 @@
  * A real Apache Kafka broker in KRaft mode on this machine: the artifacts of Maven Central, run by its Java. One node, five
  * listeners (plain, TLS, both with a password, TLS with certificates of both sides), free ports, a test authority.
  */
+
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { makeCertificates } from './certificates.ts';
-import { endBroker, gone, isStopped, jars, java, pause, startBroker } from './kafka-process.ts';
+import { endBroker, gone, isStopped, jars, java, startBroker } from './kafka-process.ts';
 import { propertiesOf } from './kafka-properties.ts';
 import { freePort } from './ports.ts';
 import { programOf } from './programs.ts';

@@ -2,20 +2,15 @@
  * Network namespaces that a test makes and removes: an attacker and a victim on one link, or with a gateway
  * between them. Nothing here touches the tables or links of the machine itself.
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { PacketCommand } from './packet-agent.ts';
 import { ROOT } from './processes.ts';
 
 export const isRoot = process.getuid?.() === 0;
-
-/** True when every one of the programs is on the PATH. */
-export const hasPrograms = (...names: readonly string[]): boolean =>
-  names.every((name) =>
-    (process.env.PATH ?? '').split(path.delimiter).some((one) => existsSync(path.join(one, name))),
-  );
 
 const AGENT = path.join(ROOT, 'test', 'kit', 'packet-agent.ts');
 const ANSWER_MS = 15_000;
@@ -182,8 +177,6 @@ const wire = ({ attacker, victim, gateway }: Omit<Scene, 'remove'>): void => {
   }
 };
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 /** How many of `sent` datagrams arrive; waits until they have, or nothing more can. */
 export const arrivals = async (
   sender: Namespace,
@@ -196,7 +189,7 @@ export const arrivals = async (
   await sender.ask({ op: 'udp', ...flow, count: sent });
   let arrived = 0;
   for (let k = 0; k < 8 && arrived < sent; k++) {
-    await wait(k === 0 ? 2 : 15);
+    await pause(k === 0 ? 2 : 15);
     arrived += Number(await receiver.ask({ op: 'received', from, port }));
   }
   return arrived;

@@ -1,12 +1,9 @@
 /** tshark as an independent reader of captures: https://www.wireshark.org/docs/man-pages/tshark.html */
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
+import { hasPrograms } from './programs.ts';
 
 /** False where it is not installed: `test.skipIf(!hasTshark)('... (needs tshark)', ...)`. */
-export const hasTshark = (process.env.PATH ?? '')
-  .split(path.delimiter)
-  .some((folder) => folder !== '' && existsSync(path.join(folder, 'tshark')));
+export const hasTshark = hasPrograms('tshark');
 
 const OUTPUT_BYTES_MAX = 256 << 20;
 const TIMEOUT_MS = 60_000;

@@ -1,7 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { custodyBytes, inNative, openCustody, resetCustody, seize } from '#native/custody.ts';
 
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 const memory = (): SharedArrayBuffer => new SharedArrayBuffer(custodyBytes(2));
 
 test('an idle thread is seized at once, and enters no native call any more', async () => {

@@ -4,8 +4,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { byLibrary } from '#native/nft-library.ts';
 import type { Ran } from '#native/spawner.ts';
-import { hasPrograms, isRoot } from '#test/kit/namespaces.ts';
+import { isRoot } from '#test/kit/namespaces.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 import { holds, run, smallOf } from '#test/kit/small-process.ts';
 
 const hasNft = isRoot && hasPrograms('ip', 'nft');

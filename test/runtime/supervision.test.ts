@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import type { ChildSpec } from '#runtime/spec.ts';
@@ -210,10 +210,14 @@ test('a thread in native code is terminated after its call, and reported when th
   const slow = actor('slow', fixture('native'), { actor: 'native', config: { callMs: 2500 } });
   const s = await start([quick, slow]);
   await s.kill('quick');
-  const count = (name: string): string => readFileSync(join(s.dataDir, 'quick', name), 'utf8');
-  expect(count('in')).toBe(count('out'));
+  const count = (of: string, name: string): string =>
+    readFileSync(join(s.dataDir, of, name), 'utf8');
+  expect(count('quick', 'in')).toBe(count('quick', 'out'));
   await s.kill('slow');
   expect(s.seen.find((e) => e.kind === 'stuck')).toMatchObject({ paths: ['slow'] });
+  // Its thread writes into the folder, which the end of the test removes, until its call is over.
+  const wrote = join(s.dataDir, 'slow', 'out');
+  await s.until(() => existsSync(wrote) && count('slow', 'out') === count('slow', 'in'));
 });
 
 test('shutdown drains sources first, then stops in reverse start order with io closed', async () => {

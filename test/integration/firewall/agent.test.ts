@@ -1,6 +1,8 @@
 /** From a proven policy to dropped packets: restarts, the brake, a firewall that fails in between. */
+
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { prepare } from '#actors/enforcer/cli.ts';
 import { config } from '#actors/enforcer/config.ts';
@@ -11,7 +13,7 @@ import { ATTACKER, arrivals, type Scene, scene, VICTIM } from '#test/kit/namespa
 import { cybermesh, ROOT, temporaryFolder } from '#test/kit/processes.ts';
 import { committedPolicy, updateOf } from '../../actors/enforcer/policies.ts';
 import { type Agent, agentIn } from './agent.ts';
-import { hasNft, wait } from './backends.ts';
+import { hasNft } from './backends.ts';
 
 const PORT = 8080;
 const genesis = testGenesis({}, []);
@@ -67,7 +69,7 @@ describe.skipIf(!hasNft)('the agent over nftables (needs root and ip and nft and
     await agent.receive(updateOf(short));
     expect(agent.acks()).toEqual(['applied']);
     expect(await heard()).toBe(0);
-    await wait(short.state.expiresMs - now() + 150);
+    await pause(short.state.expiresMs - now() + 150);
     expect(await heard()).toBe(5);
     await agent.tell({ kind: 'tick' });
     await agent.tell({ kind: 'reconcile' });

@@ -5,7 +5,8 @@ import { nftablesBackend } from '#actors/enforcer/backends/nftables.ts';
 import { parseFailsafe } from '#actors/enforcer/failsafe.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import type { PolicyRule } from '#proto/policy.ts';
-import { ATTACKER, hasPrograms, isRoot, type Namespace } from '#test/kit/namespaces.ts';
+import { ATTACKER, isRoot, type Namespace } from '#test/kit/namespaces.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 
 export const hasNft = isRoot && hasPrograms('ip', 'nft', 'ping');
 export const hasIptables = isRoot && hasPrograms('ip', 'nft', 'iptables', 'ipset', 'ping');
@@ -99,9 +100,6 @@ export const manyHosts = (many: number): readonly Entry[] =>
     const id = `many-${String(k).padStart(6, '0')}`;
     return { ...entry, id, rule: { ...entry.rule, policy_id: id } };
   });
-
-export const wait = (ms: number): Promise<void> =>
-  new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Brings them into force; throws when one is refused. */
 export const bring = async (backend: Backend, ...entries: readonly Entry[]): Promise<void> => {

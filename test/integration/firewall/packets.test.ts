@@ -1,9 +1,10 @@
 /** Real packets between namespaces: before a policy they arrive, under it they do not, after it they do. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Backend } from '#actors/enforcer/backend.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import { ATTACKER, arrivals, attackers, type Scene, scene, VICTIM } from '#test/kit/namespaces.ts';
-import { bring, entryOf, FAILSAFE_PORT, inForce, KINDS, type Wish, wait } from './backends.ts';
+import { bring, entryOf, FAILSAFE_PORT, inForce, KINDS, type Wish } from './backends.ts';
 
 const PORT = 8080;
 const OTHER = 9090;
@@ -67,7 +68,7 @@ for (const { name, family, has, needs, lateMs, backend: backendIn } of SIDES) {
         expect(await connects(family)).toBe('timeout');
         expect(await inward(family, 2)).toBe(SENT);
         expect(await inward(family === 4 ? 6 : 4)).toBe(SENT);
-        await wait(entry.expiresMs - Date.now() + lateMs);
+        await pause(entry.expiresMs - Date.now() + lateMs);
         expect(await inward(family)).toBe(SENT);
         expect(await connects(family)).toBe('open');
       },
@@ -170,9 +171,9 @@ for (const { name, family, has, needs, lateMs, backend: backendIn } of SIDES) {
           { target: { ips: [attackers(family, 6)], direction: 'ingress' }, ttlMs: 400 },
         );
         expect(await inForce(backend)).toContain(short!.id);
-        await wait(700);
+        await pause(700);
         expect(await inward(family, 6)).toBe(0);
-        await wait(800 + lateMs);
+        await pause(800 + lateMs);
         expect(await inward(family, 6)).toBe(SENT);
         expect(await inward(family, 5)).toBe(0);
         expect(await inForce(backend)).toContain(long!.id);
@@ -190,7 +191,7 @@ for (const { name, family, has, needs, lateMs, backend: backendIn } of SIDES) {
           { target: { cidrs: [narrow], direction: 'ingress' } },
         );
         expect([await inward(family, 2), await inward(family, 5)]).toEqual([0, 0]);
-        await wait(1500 + lateMs);
+        await pause(1500 + lateMs);
         expect([await inward(family, 2), await inward(family, 5)]).toEqual([SENT, 0]);
       },
     );
@@ -252,7 +253,7 @@ for (const { name, family, has, needs, lateMs, backend: backendIn } of SIDES) {
             SENT,
           ]);
           expect(await inward(4, 5, OTHER)).toBe(0);
-          await wait(1500 + lateMs);
+          await pause(1500 + lateMs);
           expect(await Promise.all([inward(4, 2), inward(4, 5)])).toEqual([SENT, 0]);
         },
       );
@@ -263,10 +264,10 @@ for (const { name, family, has, needs, lateMs, backend: backendIn } of SIDES) {
           ttlMs: 900,
         });
         await bring(backend, { ...short!, expiresMs: Date.now() + 60_000 });
-        await wait(900 + lateMs);
+        await pause(900 + lateMs);
         expect(await inward(4)).toBe(0);
         await bring(backend, { ...short!, expiresMs: Date.now() + 900 });
-        await wait(900 + lateMs);
+        await pause(900 + lateMs);
         expect(await inward(4)).toBe(SENT);
       });
 

@@ -1,13 +1,15 @@
 /** The kernel stays as committed: drift, crashes, what others own, what the machine lacks. */
+
 import { spawn } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Backend } from '#actors/enforcer/backend.ts';
 import { reconcile } from '#actors/enforcer/reconciling.ts';
 import { ATTACKER, arrivals, type Scene, scene, VICTIM } from '#test/kit/namespaces.ts';
 import { ROOT, temporaryFolder } from '#test/kit/processes.ts';
-import { bring, entryOf, hasNft, inForce, KINDS, wait } from './backends.ts';
+import { bring, entryOf, hasNft, inForce, KINDS } from './backends.ts';
 
 const PORT = 8080;
 const now = (): number => Date.now();
@@ -162,7 +164,7 @@ for (const { name, has, needs, backend: backendIn, shown } of KINDS) {
         });
         const ended = new Promise((resolve) => child.on('close', resolve));
         await new Promise((resolve) => child.stdout.once('data', resolve));
-        await wait(killMs);
+        await pause(killMs);
         // The agent and whatever nft or ipset it has running.
         process.kill(-child.pid!, 'SIGKILL');
         await ended;

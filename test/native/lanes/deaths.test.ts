@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { Lane, laneBytes, laneView } from '#native/lanes/lane.ts';
@@ -15,8 +16,6 @@ const spawn = async (role: string, data: object): Promise<Worker> => {
   await new Promise((up, failed) => worker.once('message', up).once('error', failed));
   return worker;
 };
-const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-
 test(`either end killed at random moments: at most the message in hand is lost, no duplicate, nothing torn, no slab lost (seed ${SEED})`, async () => {
   let random = SEED;
   const next = (most: number): number => {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { completions, wordsOf } from '#runtime/cli/console-line.ts';
@@ -14,13 +14,12 @@ import {
   type Running,
   temporaryFolder,
 } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 import { until } from '#test/kit/system.ts';
 
 const fixtures = path.join(ROOT, 'test', 'runtime', 'fixtures-start');
 const actors = ['--actors', path.join(fixtures, 'actors')];
-const hasScript = (process.env.PATH ?? '')
-  .split(path.delimiter)
-  .some((folder) => existsSync(path.join(folder, 'script')));
+const hasScript = hasPrograms('script');
 
 const made = temporaryFolder();
 const dataDir = path.join(made.path, 'data');

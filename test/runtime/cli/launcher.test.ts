@@ -1,20 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { LAUNCHER, launch, NODE, ROOT, temporaryFolder } from '#test/kit/processes.ts';
+import { olderNode } from '#test/kit/programs.ts';
 
-/** A Node that is too old to run TypeScript: the system's, where there is one. */
-const olderNode = (process.env.PATH ?? '')
-  .split(path.delimiter)
-  .map((folder) => path.join(folder, 'node'))
-  .find((file) => {
-    if (!existsSync(file)) return false;
-    const version = execFileSync(file, ['-p', 'process.versions.node'], { encoding: 'utf8' });
-    const major = Number(version.split('.')[0]);
-    return major >= 20 && major < 24;
-  });
-const withOlder = test.skipIf(olderNode === undefined);
+const older = olderNode();
+const withOlder = test.skipIf(older === undefined);
 
 const made = temporaryFolder();
 afterAll(made.remove);
@@ -57,7 +48,7 @@ withOlder(
   async () => {
     const main =
       'console.log(process.versions.node.split(".")[0], process.argv.slice(2).join()); process.exit(78);';
-    const done = await launch(olderNode!, [packageWith('exit', main), 'a', '-o', 'json']).done;
+    const done = await launch(older!, [packageWith('exit', main), 'a', '-o', 'json']).done;
     expect(done).toMatchObject({ code: 78, stdout: '24 a,-o,json\n', stderr: '' });
   },
 );
@@ -67,11 +58,11 @@ withOlder('a death by signal is passed on (needs an older Node)', async () => {
     'death',
     'process.kill(process.pid, "SIGKILL"); setTimeout(() => {}, 9999);',
   );
-  expect(await launch(olderNode!, [folder]).done).toMatchObject({ code: null, signal: 'SIGKILL' });
+  expect(await launch(older!, [folder]).done).toMatchObject({ code: null, signal: 'SIGKILL' });
 });
 
 withOlder('Ctrl-C reaches parent and child, and counts once (needs an older Node)', async () => {
-  const run = launch(olderNode!, [packageWith('both', SIGNALS)]);
+  const run = launch(older!, [packageWith('both', SIGNALS)]);
   await run.saw(/up \d+ 24/);
   run.signal('SIGINT');
   await run.saw(/drain SIGINT/);
@@ -83,7 +74,7 @@ withOlder('Ctrl-C reaches parent and child, and counts once (needs an older Node
 });
 
 withOlder('a second Ctrl-C forces (needs an older Node)', async () => {
-  const run = launch(olderNode!, [packageWith('force', SIGNALS)]);
+  const run = launch(older!, [packageWith('force', SIGNALS)]);
   await run.saw(/up \d+ 24/);
   run.signal('SIGINT');
   await run.saw(/drain SIGINT/);
@@ -93,7 +84,7 @@ withOlder('a second Ctrl-C forces (needs an older Node)', async () => {
 });
 
 withOlder('a signal to the launcher alone is forwarded (needs an older Node)', async () => {
-  const run = launch(olderNode!, [packageWith('alone', SIGNALS)]);
+  const run = launch(older!, [packageWith('alone', SIGNALS)]);
   await run.saw(/up \d+ 24/);
   process.kill(run.child.pid!, 'SIGTERM');
   const done = await run.done;
@@ -102,14 +93,14 @@ withOlder('a signal to the launcher alone is forwarded (needs an older Node)', a
 });
 
 withOlder('a killed launcher takes its child along (needs an older Node)', async () => {
-  const run = launch(olderNode!, [path.dirname(LAUNCHER), 'version']);
+  const run = launch(older!, [path.dirname(LAUNCHER), 'version']);
   expect((await run.done).code).toBe(0);
   const main = `const kept = process.env.PINNED_NODE !== undefined && process.channel !== undefined;
 ${'process.on("disconnect", () => process.kill(process.pid, "SIGKILL")); process.channel.unref();'}
 setInterval(() => {}, 1000);
 console.log('up', process.pid, kept);
 `;
-  const orphan = launch(olderNode!, [packageWith('orphan', main)]);
+  const orphan = launch(older!, [packageWith('orphan', main)]);
   await orphan.saw(/up \d+ true/);
   const pid = Number(/up (\d+)/.exec(orphan.stdout())![1]);
   process.kill(orphan.child.pid!, 'SIGKILL');

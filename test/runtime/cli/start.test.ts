@@ -6,6 +6,7 @@ import { afterAll, expect, test } from 'vitest';
 import { main } from '#runtime/cli/dispatch.ts';
 import { inWords } from '#runtime/cli/launch.ts';
 import { cybermesh, launchCybermesh, ROOT, temporaryFolder } from '#test/kit/processes.ts';
+import { hasPrograms } from '#test/kit/programs.ts';
 
 const fixtures = path.join(ROOT, 'test', 'runtime', 'fixtures-start');
 const actors = ['--actors', path.join(fixtures, 'actors')];
@@ -20,9 +21,7 @@ const start = (file: string, ...more: string[]): { args: string[]; dataDir: stri
   return { args: [...args, ...more], dataDir };
 };
 
-const hasScript = (process.env.PATH ?? '')
-  .split(path.delimiter)
-  .some((folder) => existsSync(path.join(folder, 'script')));
+const hasScript = hasPrograms('script');
 
 test('with --for it stops by itself, prints the report and exits 0', async () => {
   const { args, dataDir } = start('tick.yaml', '--for=500ms');
@@ -146,21 +145,23 @@ test('a bad configuration exits with 78, wrong usage with 2', async () => {
   expect((await cybermesh([])).code).toBe(2);
 });
 
-test('on a terminal a live status is redrawn in place (needs script)', async (context) => {
-  if (!hasScript) return context.skip();
-  const { args } = start('tick.yaml', '--for=2s');
-  const line = ['node', 'runtime', ...args].join(' ');
-  const shown = execFileSync('script', ['-qec', line, '/dev/null'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-    timeout: 20_000,
-  });
-  expect(shown).toContain('CyberMesh tick');
-  expect(shown).toContain('Ctrl-C stops');
-  expect(shown.split('\u001b[J').length).toBeGreaterThan(2);
-  expect(shown).toContain('\u001b[?25h');
-  expect(shown).not.toContain('{"level"');
-});
+test.skipIf(!hasScript)(
+  'on a terminal a live status is redrawn in place (needs script)',
+  async () => {
+    const { args } = start('tick.yaml', '--for=2s');
+    const line = ['node', 'runtime', ...args].join(' ');
+    const shown = execFileSync('script', ['-qec', line, '/dev/null'], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    expect(shown).toContain('CyberMesh tick');
+    expect(shown).toContain('Ctrl-C stops');
+    expect(shown.split('\u001b[J').length).toBeGreaterThan(2);
+    expect(shown).toContain('\u001b[?25h');
+    expect(shown).not.toContain('{"level"');
+  },
+);
 
 test('commands of an actor are found by name and take -o json', async () => {
   const written: string[] = [];
