@@ -41,10 +41,11 @@ const codeOf = (error: Error): string =>
 export const isDiskFull = (error: unknown): boolean =>
   error instanceof Error && (error.name === NAME || FULL.has(codeOf(error)));
 
-const hasRoom = (path: string): boolean => {
+/** Whether the disk of `path`, a file or a folder, would take so many bytes more. */
+export const hasRoom = (path: string, bytes: number): boolean => {
   try {
     const { bavail, bsize, ffree, files } = statfsSync(dirname(path));
-    return bavail * bsize >= ROOM_BYTES && (files === 0 || ffree > 0);
+    return bavail * bsize >= bytes && (files === 0 || ffree > 0);
   } catch {
     return true; // a folder that cannot be looked at is another fault
   }
@@ -59,7 +60,8 @@ export const diskFault = (error: unknown, path: string): unknown => {
   const code = sqliteCode(error);
   // Without room SQLite's files beside the database fail in other words than the database.
   const isBeside = code === SQLITE_IOERR || code === SQLITE_CANTOPEN;
-  const isFull = isDiskFull(error) || code === SQLITE_FULL || (isBeside && !hasRoom(path));
+  const isFull =
+    isDiskFull(error) || code === SQLITE_FULL || (isBeside && !hasRoom(path, ROOM_BYTES));
   return isFull ? new DiskFullError(path, error) : error;
 };
 

@@ -3,6 +3,7 @@
  * something about them. No text from here holds a password.
  */
 import { readFileSync } from 'node:fs';
+import { inspect } from 'node:util';
 import type pg from 'pg';
 
 export type ServerPlace = {
@@ -92,7 +93,8 @@ export const faultCode = (fault: unknown): string => {
 /** One sentence: what the server or the way to it said, where, and what to do about it. */
 export const explainFault = (fault: unknown, url: string): string => {
   const code = faultCode(fault);
-  const text = fault instanceof Error ? fault.message : String(fault);
+  // What PostgreSQL as WebAssembly throws is not always an Error.
+  const text = fault instanceof Error ? fault.message : inspect(fault, { breakLength: Infinity });
   const said = text === '' ? code : text;
   const remedy = remedyOf(code, said);
   const where = url === 'embedded' ? 'the embedded database' : placeOf(url);

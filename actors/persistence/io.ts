@@ -1,6 +1,7 @@
 /** The projector's contact with SQL. A database that is away is a message to the core, not a crash. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { DiskFullError, hasRoom } from '#native/disk.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { explainFault } from '#native/postgres.ts';
 import type { Genesis } from '#proto/genesis.ts';
@@ -25,6 +26,8 @@ import {
 } from './projection.ts';
 
 const MS_PER_S = 1000;
+/** What PostgreSQL asks for at once: a segment of its write-ahead log. */
+const EMBEDDED_ROOM_BYTES = 16 << 20;
 /** Opens the database. An embedded one that a crash has damaged is made anew: the chain fills it again. */
 const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Database> => {
   const { url } = port.node.database;
@@ -39,6 +42,8 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
     return await openDatabase(settings);
   } catch (error) {
     if (url !== 'embedded' || !existsSync(folder)) throw error;
+    // Without room it fails in many words, and nothing is wrong with it; a new one would not fit either.
+    if (!hasRoom(folder, EMBEDDED_ROOM_BYTES)) throw new DiskFullError(folder, error);
     const reason = explainFault(error, url);
     port.log('warn', 'the embedded database does not open: it is rebuilt from the chain', {
       reason,

@@ -12,7 +12,7 @@ import {
 } from '#test/kit/postgres.ts';
 import { type Running, temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
-import { nodeStarter } from '#test/kit/whole-node.ts';
+import { AT_FULL_SPEED, nodeStarter, type Pace } from '#test/kit/whole-node.ts';
 
 const SCANNERS = 60;
 const RUN_MS = 150_000;
@@ -23,7 +23,7 @@ let folder: ReturnType<typeof temporaryFolder>;
 let newest: Running | undefined;
 
 /** A whole node whose telemetry reads the table. */
-const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
+const starter = async (dataDir: string): Promise<(pace: Pace) => Running> => {
   const table = {
     kind: 'postgres',
     url: server.url,
@@ -33,9 +33,9 @@ const starter = async (dataDir: string, perSecondMax: number): Promise<() => Run
   };
   const source = Object.entries(table).map(([name, value]) => `--set=${SOURCE}.${name}=${value}`);
   await giveDatabase(dataDir);
-  const start = await nodeStarter({ dataDir, source, perSecondMax, timeoutMs: RUN_MS });
-  return () => {
-    newest = start();
+  const start = await nodeStarter({ dataDir, source, timeoutMs: RUN_MS });
+  return (pace) => {
+    newest = start(pace);
     return newest;
   };
 };
@@ -57,22 +57,22 @@ describe.skipIf(!hasPostgres)(`a node on a table of flows ${NEEDS_POSTGRES}`, ()
     timeout: 3 * RUN_MS,
   }, async () => {
     const calm = path.join(folder.path, 'calm');
-    const undisturbed = (await starter(calm, 1000))();
+    const undisturbed = (await starter(calm))(AT_FULL_SPEED);
     const done = await undisturbed.done;
     expect(done.code, undisturbed.output().slice(-3000)).toBe(0);
     const expected = publishedContents(calm);
     expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
 
     const dataDir = path.join(folder.path, 'killed');
-    const start = await starter(dataDir, 15);
+    const start = await starter(dataDir);
     for (const share of [0.2, 0.6]) {
-      const run = start();
+      const run = start({ perSecondMax: 15 });
       const enough = expected.length * share;
       await until(() => topicLength(dataDir, TOPICS.anomalies) >= enough, 90_000, 50);
       run.signal('SIGKILL');
       await run.done;
     }
-    const last = start();
+    const last = start(AT_FULL_SPEED);
     expect((await last.done).code, last.output().slice(-3000)).toBe(0);
     expect(publishedContents(dataDir)).toEqual(expected);
     const { open, twice, forks, committed, published } = fatesOf(dataDir);

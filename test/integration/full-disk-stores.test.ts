@@ -1,8 +1,9 @@
 /** Each of the disks' users alone on a disk that fills: nothing lost, nothing doubled, nothing half. */
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readPanic } from '#actors/enforcer/panic.ts';
+import { EMBEDDED_FOLDER } from '#actors/persistence/database.ts';
 import type { DurableRecord } from '#actors/replica/machine/record.ts';
 import { openReplicaStore } from '#actors/replica/store.ts';
 import { config as signerConfig } from '#actors/signer/config.ts';
@@ -244,6 +245,34 @@ describe.skipIf(!canMount)(`PGlite on a full disk ${NEEDS_ROOT}`, () => {
       await first.commands.project(chain.read(1));
       expect(first.mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 24 });
       await first.close?.();
+    } finally {
+      chain.host.close();
+      disk.remove();
+    }
+  }, 120_000);
+
+  test('opened without room it is left as it is, not made anew; with room it opens', async () => {
+    const disk = smallDisk(128 << 20);
+    const chain = await sqlChain();
+    const folder = path.join(disk.path, 'persistence');
+    mkdirSync(folder);
+    const opened = async () => {
+      const adapter = await sqlAdapter('embedded', {}, folder);
+      await adapter.commands.open(null);
+      await adapter.close?.();
+      return adapter.mailbox.at(-1);
+    };
+    const files = (): number => statSync(path.join(folder, EMBEDDED_FOLDER)).ino;
+    try {
+      expect(await opened()).toMatchObject({ kind: 'opened' });
+      const before = files();
+      disk.fill();
+      const reason = expect.stringMatching(/embedded database: .*: the disk is full; make room/);
+      expect(await opened()).toMatchObject({ kind: 'unavailable', reason });
+      expect(files()).toBe(before);
+      disk.free();
+      expect(await opened()).toMatchObject({ kind: 'opened' });
+      expect(files()).toBe(before);
     } finally {
       chain.host.close();
       disk.remove();

@@ -21,11 +21,11 @@ import type { Running } from '#test/kit/processes.ts';
 import { type Random, random } from '#test/kit/simulator/random.ts';
 import { until } from '#test/kit/system.ts';
 import { VALIDATORS } from '#test/kit/validators.ts';
-import { nodeStarter } from '#test/kit/whole-node.ts';
+import { AT_FULL_SPEED, nodeStarter, type Pace } from '#test/kit/whole-node.ts';
 
 const SCANNERS = 400;
-/** The load outlasts all lives but the last. */
-const PER_SECOND = 20;
+/** The load outlasts all lives but the last, which takes what is left of it at full speed. */
+const PACE: Pace = { perSecondMax: 20 };
 const BOOT_MS = 90_000;
 const RUN_MS = 180_000;
 
@@ -34,10 +34,10 @@ const capture = path.join(folder, 'campaign.pcap');
 const calm = path.join(folder, 'calm');
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const starter = async (dataDir: string, perSecondMax: number): Promise<() => Running> => {
+const starter = async (dataDir: string): Promise<(pace: Pace) => Running> => {
   await giveDatabase(dataDir);
   const source = [`--source=pcap:${capture}`];
-  return nodeStarter({ dataDir, source, perSecondMax, timeoutMs: RUN_MS });
+  return nodeStarter({ dataDir, source, timeoutMs: RUN_MS });
 };
 
 const finish = async (run: Running): Promise<void> => {
@@ -49,8 +49,8 @@ const finish = async (run: Running): Promise<void> => {
 let expected: readonly string[] = [];
 beforeAll(async () => {
   writeFileSync(capture, campaign(SCANNERS, 40));
-  const start = await starter(calm, 1000);
-  await finish(start());
+  const start = await starter(calm);
+  await finish(start(AT_FULL_SPEED));
   expected = publishedContents(calm);
   expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
 }, RUN_MS);
@@ -101,11 +101,11 @@ const survives = async (seed: number): Promise<void> => {
   for (const same of ['keys', 'genesis.json', 'genesis.json.sha256']) {
     cpSync(path.join(calm, same), path.join(dataDir, same), { recursive: true });
   }
-  const start = await starter(dataDir, PER_SECOND);
+  const start = await starter(dataDir);
   const seen: Seen[] = [];
   let open = 0;
   for (const moment of momentsOf(random(seed))) {
-    const run = start();
+    const run = start(PACE);
     await moment(dataDir, run);
     run.signal('SIGKILL');
     expect((await run.done).signal).toBe('SIGKILL');
@@ -114,7 +114,7 @@ const survives = async (seed: number): Promise<void> => {
   }
   expect(seen.length).toBeGreaterThan(0);
   expect(open).toBeGreaterThan(0);
-  await finish(start());
+  await finish(start(AT_FULL_SPEED));
 
   const chain = chainOfValidator(dataDir, 'v1');
   const kept = seen.map(({ height }) => ({ height, hash: chain[height - 1]?.hash }));

@@ -6,21 +6,27 @@ export type WholeNode = {
   readonly dataDir: string;
   /** Arguments that say where its traffic comes from. */
   readonly source: readonly string[];
-  /** Anomalies a second. */
-  readonly perSecondMax: number;
   readonly timeoutMs: number;
 };
 
+/** What a start of a node publishes at most: anomalies a second. */
+export type Pace = { readonly perSecondMax: number };
+
+/** As fast as it goes. */
+export const AT_FULL_SPEED: Pace = { perSecondMax: 1000 };
+
 /** Each call of what it resolves to starts the node again, on the same ports. */
-export const nodeStarter = async (node: WholeNode): Promise<() => Running> => {
+export const nodeStarter = async (node: WholeNode): Promise<(pace: Pace) => Running> => {
   const { set } = await ownPorts();
   const settings = [
     `node.dataDir=${node.dataDir}`,
-    `detection.signer.config.perSecondMax=${node.perSecondMax}`,
     // On a busy machine an engine that is late abstains, and the anomaly says so: another content.
     'detection.ensemble.config.deadlineMs=600000',
   ];
   const sets = [...set, ...settings].map((one) => `--set=${one}`);
   const line = ['start', 'config/local.yaml', ...node.source, ...sets];
-  return () => launchCybermesh(line, { timeoutMs: node.timeoutMs });
+  return ({ perSecondMax }) => {
+    const pace = `--set=detection.signer.config.perSecondMax=${perSecondMax}`;
+    return launchCybermesh([...line, pace], { timeoutMs: node.timeoutMs });
+  };
 };
