@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/kit/longest-first.ts';
 
 /** Tests that start whole systems, on ports and in folders of their own, with patience. A third file at a time wins nothing on two cores. */
 const INTEGRATION = 'test/integration/**/*.test.ts';
@@ -8,6 +9,7 @@ const TEMPORARY = 'test/kit/temporary.ts';
 
 export default defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
