@@ -1,31 +1,28 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, expect, test } from 'vitest';
+import { expect, type TestContext, test } from 'vitest';
 import { Spares } from '#runtime/system/spares.ts';
 import { bootThread } from '#runtime/system/threads.ts';
 import { actor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
 import { fixture } from './driver.ts';
 
 const LONG_MS = 30_000;
-let system: TestSystem | undefined;
-afterEach(async () => {
-  await system?.end();
-  system = undefined;
-});
 
-const start = async (spares: number): Promise<TestSystem> => {
+const start = async ({ onTestFinished }: TestContext, spares: number): Promise<TestSystem> => {
   const children = ['a', 'b'].map((name) => actor(name, fixture('mortal'), { actor: 'mortal' }));
-  system = await testSystem(children, { spares });
+  const system = await testSystem(children, { spares });
+  onTestFinished(async () => void (await system.end()));
   return system;
 };
 const ready = (s: TestSystem): number => s.metrics().sparesReady;
 
-test('a dead thread is replaced by the spare one, which is replaced by another', async () => {
-  const s = await start(1);
+// Not beside the others: it tells threads by their ids, which all systems of a process share.
+test('a dead thread is replaced by the spare one, which is replaced by another', async (context) => {
+  const s = await start(context, 1);
   await s.until(() => ready(s) === 1, LONG_MS);
   const threads = [s.fact('a', 'thread'), s.fact('b', 'thread')].map(Number);
-  for (let k = 1; k <= 3; k++) {
+  for (let k = 1; k <= 2; k++) {
     // The spare has been started after all others: thread ids only grow.
     const spare = Math.max(...threads) + 1;
     await s.kill('a');
@@ -33,26 +30,26 @@ test('a dead thread is replaced by the spare one, which is replaced by another',
     threads.push(spare);
     await s.until(() => ready(s) === 1, LONG_MS);
   }
-  expect(s.metrics().actors.map((a) => a.restarts)).toEqual([3, 0]);
+  expect(s.metrics().actors.map((a) => a.restarts)).toEqual([2, 0]);
 });
 
-test('when more threads die than there are spares, the others start cold', async () => {
-  const s = await start(1);
+test.concurrent('when more threads die than there are spares, the others start cold', async (context) => {
+  const s = await start(context, 1);
   await s.until(() => ready(s) === 1, LONG_MS);
   await Promise.all([s.kill('a'), s.kill('b')]);
   await s.until(() => s.metrics().actors.every((a) => a.restarts === 1), LONG_MS);
   expect(s.fact('a', 'thread')).not.toBe(s.fact('b', 'thread'));
 });
 
-test('without spares there are none, and a dead thread starts cold', async () => {
-  const s = await start(0);
+test.concurrent('without spares there are none, and a dead thread starts cold', async (context) => {
+  const s = await start(context, 0);
   await s.kill('a');
   await s.until(() => s.metrics().actors[0]!.restarts === 1, LONG_MS);
   expect(ready(s)).toBe(0);
 });
 
-test('spares that keep ending are given up after the third, with the reason', async () => {
-  const s = await start(0);
+test.concurrent('spares that keep ending are given up after the third, with the reason', async (context) => {
+  const s = await start(context, 0);
   const broken = join(s.dataDir, 'broken.mjs');
   writeFileSync(broken, 'throw new Error("cannot be imported")');
   const errors: Error[] = [];
@@ -73,8 +70,8 @@ test('spares that keep ending are given up after the third, with the reason', as
   expect([boots, errors.length, errors[0]?.message]).toEqual([3, 1, 'cannot be imported']);
 });
 
-test('nothing of a spare is left when the system has stopped', async () => {
-  const s = await start(2);
+test.concurrent('nothing of a spare is left when the system has stopped', async (context) => {
+  const s = await start(context, 2);
   await s.until(() => ready(s) === 2, LONG_MS);
   await s.stop();
   expect(ready(s)).toBe(0);

@@ -59,7 +59,7 @@ const run = async (system: TestSystem, tally: Tally, seed: number): Promise<numb
   return kills;
 };
 
-test.each([SEED, SEED + 1])(
+test.concurrent.each([SEED, SEED + 1])(
   `${KILLS} random terminations under a flood, and throws between them: no dead lane, no duplicate, nothing torn, no slab lost, every death told once (seed %i)`,
   async (seed) => {
     const memory = tallyMemory();

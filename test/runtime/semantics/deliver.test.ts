@@ -1,14 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { poolOf } from '#runtime/pool-spec.ts';
-import { puppet, type Step, type Theatre, theatre } from './puppets.ts';
-
-let stage: Theatre | undefined;
-afterEach(async () => {
-  await stage?.end();
-  stage = undefined;
-});
+import { puppet, type Step, staged, type Theatre } from './puppets.ts';
 
 const confirms: Step = ({ fx, message, say }) => {
   say('order', [(message.delivery as { n: number }).n, message.n]);
@@ -36,8 +30,8 @@ const ns = (theatre_: Theatre, tag: string): unknown[] =>
     return Array.isArray(data) ? data[1] : data.n;
   });
 
-test('deliveries arrive in order with their numbers, and each confirmation comes back', async () => {
-  stage = await theatre([
+test.concurrent('deliveries arrive in order with their numbers, and each confirmation comes back', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { on: { order: confirms } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -50,8 +44,8 @@ test('deliveries arrive in order with their numbers, and each confirmation comes
   expect(stage.heard('done')[0]!.data).toMatchObject({ result: { ok: true } });
 });
 
-test('what is not confirmed comes again to the next life of its receiver, in order, and what is confirmed never', async () => {
-  stage = await theatre([
+test.concurrent('what is not confirmed comes again to the next life of its receiver, in order, and what is confirmed never', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { on: { order: keeps } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -71,8 +65,8 @@ test('what is not confirmed comes again to the next life of its receiver, in ord
   expect(ns(stage, 'order').at(-1)).toBe(6);
 });
 
-test('a sender that begins again with what was confirmed hears so at once, and its receiver is not troubled', async () => {
-  stage = await theatre([
+test.concurrent('a sender that begins again with what was confirmed hears so at once, and its receiver is not troubled', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { on: { order: confirms } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -86,8 +80,8 @@ test('a sender that begins again with what was confirmed hears so at once, and i
   expect(ns(stage, 'order')).toEqual([1, 2, 3, 4]);
 });
 
-test('a receiver without room holds nobody back: deliveries wait, 1,024 at most, and other messages of their sender go', async () => {
-  stage = await theatre([
+test.concurrent('a receiver without room holds nobody back: deliveries wait, 1,024 at most, and other messages of their sender go', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { mailbox: { depth: 8, onFull: 'drop-new' }, on: { order: confirms } }),
     puppet('other'),
     puppet('shop', { sends: ['store', 'other'] }),
@@ -111,8 +105,8 @@ test('a receiver without room holds nobody back: deliveries wait, 1,024 at most,
   expect(system.deadLetters().byReason['dropped-new']).toBeUndefined();
 });
 
-test('a receiver that has ended for good, and one that nobody is: the delivery fails', async () => {
-  stage = await theatre([
+test.concurrent('a receiver that has ended for good, and one that nobody is: the delivery fails', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { restart: 'temporary', on: { order: keeps } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -129,8 +123,8 @@ test('a receiver that has ended for good, and one that nobody is: the delivery f
   expect(system.deadLetters().byReason['actor-stopped']).toBeGreaterThanOrEqual(3);
 });
 
-test('numbers grow: another one is a fault of the sender, named', async () => {
-  stage = await theatre([
+test.concurrent('numbers grow: another one is a fault of the sender, named', async (context) => {
+  const stage = await staged(context, [
     puppet('store', { on: { order: keeps } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -143,21 +137,23 @@ test('numbers grow: another one is a fault of the sender, named', async () => {
   });
 });
 
-test('a pool receives deliveries by the hash of a field, and not in turn', async () => {
+test.concurrent('a pool receives deliveries by the hash of a field', async (context) => {
   const hashed = poolOf(puppet('store', { on: { order: confirms } }), {
     size: 3,
     route: 'consistent-hash',
     by: 'key',
   });
-  stage = await theatre([hashed, puppet('shop', { sends: ['store'] })]);
+  const stage = await staged(context, [hashed, puppet('shop', { sends: ['store'] })]);
   stage.run('shop', delivers(1, 60));
   await stage.wait('done', 60);
   expect(new Set(stage.heard('order').map((one) => one.from)).size).toBe(3);
-  await stage.end();
+});
+
+test.concurrent('a pool that takes turns has no one receiver: a delivery to it is a fault of the sender, named', async (context) => {
   const turned = poolOf(puppet('store'), { size: 2, route: 'round-robin' });
-  stage = await theatre([turned, puppet('shop', { sends: ['store'] })]);
+  const stage = await staged(context, [turned, puppet('shop', { sends: ['store'] })]);
   stage.run('shop', delivers(1, 1));
-  const crash = await stage.until(() => stage!.system.seen.find((e) => e.kind === 'crash'));
+  const crash = await stage.until(() => stage.system.seen.find((e) => e.kind === 'crash'));
   expect(crash).toMatchObject({
     crash: { error: expect.stringContaining('a delivery needs one receiver') },
   });
@@ -166,8 +162,8 @@ test('a pool receives deliveries by the hash of a field, and not in turn', async
 const SEED = Number(process.env.SEED ?? Date.now() % 100_000);
 const KILLS = 12;
 
-test(`both ends killed at random: every effect exactly once, in order (seed ${SEED})`, async () => {
-  stage = await theatre([
+test.concurrent(`both ends killed at random: every effect exactly once, in order (seed ${SEED})`, async (context) => {
+  const stage = await staged(context, [
     // The effect is durable with its number, so it is known by the next life.
     puppet('store', {
       on: {
@@ -232,7 +228,7 @@ test(`both ends killed at random: every effect exactly once, in order (seed ${SE
   await stage.until(() => system.tree().state === 'running');
 });
 
-test('what a step confirmed that threw afterwards is not confirmed: it comes again', async () => {
+test.concurrent('what a step confirmed that threw afterwards is not confirmed: it comes again', async (context) => {
   const stumbles: Step = ({ fx, message, say, lines }) => {
     fx.confirm(message.delivery as never);
     say('order', [0, message.n]);
@@ -240,7 +236,7 @@ test('what a step confirmed that threw afterwards is not confirmed: it comes aga
     fx.io('append', 'fell');
     throw new Error('thrown by the test');
   };
-  stage = await theatre([
+  const stage = await staged(context, [
     puppet('store', { on: { order: stumbles } }),
     puppet('shop', { sends: ['store'] }),
   ]);
@@ -250,19 +246,19 @@ test('what a step confirmed that threw afterwards is not confirmed: it comes aga
   expect(ns(stage, 'done')).toEqual([1, 2, 3]);
 });
 
-test('a delivery that kills two lives is poison: confirmed without being handled, behind what is not confirmed yet', async () => {
+test.concurrent('a delivery that kills two lives is poison: confirmed without being handled, behind what is not confirmed yet', async (context) => {
   const picky: Step = ({ message, state, say }) => {
     if (message.n === 2) throw new Error('thrown by the test');
     state[`d${message.n}`] = message.delivery;
     say('order', [0, message.n]);
   };
-  stage = await theatre([
+  const stage = await staged(context, [
     puppet('store', { on: { order: picky } }),
     puppet('shop', { sends: ['store'] }),
   ]);
   const { run, wait, system } = stage;
   run('shop', delivers(1, 3));
-  await stage.until(() => ns(stage!, 'order').includes(3));
+  await stage.until(() => ns(stage, 'order').includes(3));
   expect(ns(stage, 'order')).toEqual([1, 1, 1, 3]);
   expect(system.deadLetters().byReason).toEqual({ poison: 1 });
   expect(ns(stage, 'done')).toEqual([]); // in their order

@@ -1,13 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
-import { puppet, type Step, type Theatre, theatre } from './puppets.ts';
-
-let stage: Theatre | undefined;
-afterEach(async () => {
-  await stage?.end();
-  stage = undefined;
-});
+import { expect, test } from 'vitest';
+import { puppet, type Step, staged, type Theatre } from './puppets.ts';
 
 /** Counts its messages in its state. */
 const counts: Step = ({ state, say, message }) => {
@@ -21,8 +15,8 @@ const numbers = (theatre_: Theatre, path: string) =>
 const asleep = (theatre_: Theatre, path: string): boolean =>
   numbers(theatre_, path).gauges.passive === 1;
 
-test('an idle actor gives up its state and its io; its next messages start it again, and none is lost', async () => {
-  stage = await theatre([
+test.concurrent('an idle actor gives up its state and its io; its next messages start it again, and none is lost', async (context) => {
+  const stage = await staged(context, [
     puppet('sleeper', { passivateMs: 100, on: { note: counts } }),
     puppet('sender', { sends: ['sleeper'] }),
   ]);
@@ -33,7 +27,7 @@ test('an idle actor gives up its state and its io; its next messages start it ag
   for (let round = 1; round <= 2; round++) {
     run('sender', send);
     await wait('count', 100 * round);
-    await stage.until(() => asleep(stage!, 'sleeper'));
+    await stage.until(() => asleep(stage, 'sleeper'));
   }
   const heard = stage.heard('count').map((one) => one.data as readonly [number, number]);
   const batch = Array.from({ length: 100 }, (_, n) => n);
@@ -48,7 +42,7 @@ test('an idle actor gives up its state and its io; its next messages start it ag
   expect(system.deadLetters().total).toBe(0);
 });
 
-test('whoever has something under way stays awake', async () => {
+test.concurrent('whoever has something under way stays awake', async (context) => {
   const busy: { [name: string]: Step } = {
     timer: ({ fx }) => fx.after(60_000, { kind: 'late' }),
     asks: ({ fx, to }) =>
@@ -56,21 +50,21 @@ test('whoever has something under way stays awake', async () => {
     watch: ({ fx, to }) => fx.watch(to('mute'), { kind: 'over' } as never),
     stash: ({ fx, message }) => fx.stash(message),
   };
-  stage = await theatre([
+  const stage = await staged(context, [
     puppet('mute', { on: { query: () => {} } }),
     ...Object.entries(busy).map(([name, start]) =>
       puppet(name, { sends: ['mute'], passivateMs: 100, on: { start } }),
     ),
     puppet('idle', { passivateMs: 100 }),
   ]);
-  await stage.until(() => asleep(stage!, 'idle'));
+  await stage.until(() => asleep(stage, 'idle'));
   stage.run('mute', ({ fx }) => fx.after(600, { kind: 'later' }));
   await stage.wait('later');
   for (const name of Object.keys(busy)) expect(asleep(stage, name)).toBe(false);
 });
 
-test('who owes an answer stays awake until the deadline of the question', async () => {
-  stage = await theatre([
+test.concurrent('who owes an answer stays awake until the deadline of the question', async (context) => {
+  const stage = await staged(context, [
     puppet('debtor', {
       passivateMs: 100,
       on: {
@@ -90,11 +84,11 @@ test('who owes an answer stays awake until the deadline of the question', async 
   await wait('paid');
   expect(asleep(stage, 'debtor')).toBe(false);
   await wait('a'); // the timeout
-  await stage.until(() => asleep(stage!, 'debtor'));
+  await stage.until(() => asleep(stage, 'debtor'));
 });
 
-test('an actor that sleeps stays listed, can be watched, dies and is stopped like any other', async () => {
-  stage = await theatre([
+test.concurrent('an actor that sleeps stays listed, can be watched, dies and is stopped like any other', async (context) => {
+  const stage = await staged(context, [
     puppet('sleeper', {
       provider: true,
       passivateMs: 100,
@@ -103,7 +97,7 @@ test('an actor that sleeps stays listed, can be watched, dies and is stopped lik
     puppet('client', { sends: ['*work', 'sleeper'] }),
   ]);
   const { run, wait, system } = stage;
-  await stage.until(() => asleep(stage!, 'sleeper'));
+  await stage.until(() => asleep(stage, 'sleeper'));
   run('client', ({ fx, key, to }) => {
     fx.find(key('work'), { kind: 'listed' } as never);
     fx.watch(to('sleeper'), { kind: 'over' } as never);
@@ -113,13 +107,13 @@ test('an actor that sleeps stays listed, can be watched, dies and is stopped lik
   await system.kill('sleeper');
   await wait('over');
   await wait('up', 2, 'sleeper');
-  await stage.until(() => asleep(stage!, 'sleeper'));
+  await stage.until(() => asleep(stage, 'sleeper'));
   const stopped = await system.stop();
   expect(stopped.late).toEqual([]);
 });
 
-test('passivated again and again under traffic: every message once, in order', async () => {
-  stage = await theatre([
+test.concurrent('passivated again and again under traffic: every message once, in order', async (context) => {
+  const stage = await staged(context, [
     puppet('sleeper', {
       passivateMs: 4,
       on: { note: ({ say, message }) => say('count', message.n) },
@@ -148,13 +142,13 @@ test('passivated again and again under traffic: every message once, in order', a
   expect(system.deadLetters().total).toBe(0);
 });
 
-test('one that throws when it wakes up is restarted in its thread with what woke it; the others of the thread notice nothing', async () => {
+test.concurrent('one that throws when it wakes up is restarted in its thread with what woke it; the others of the thread notice nothing', async (context) => {
   const start: Step = ({ fx, lines }) => {
     const starts = lines().filter((line) => line !== '').length;
     fx.io('append', 'start');
     if (starts === 1) throw new Error('thrown by the test');
   };
-  stage = await theatre([
+  const stage = await staged(context, [
     puppet('sleeper', { passivateMs: 100, on: { start, note: counts } }),
     puppet('other', { thread: 'sleeper', on: { note: counts } }),
     puppet('sender', { sends: ['sleeper', 'other'] }),
@@ -166,7 +160,7 @@ test('one that throws when it wakes up is restarted in its thread with what woke
   };
   run('sender', ({ fx, to }) => fx.tell(to('other'), { kind: 'note', n: 1, key: '' }));
   await wait('count', 1, 'other');
-  await stage.until(() => asleep(stage!, 'sleeper'));
+  await stage.until(() => asleep(stage, 'sleeper'));
   run('sender', send);
   await wait('count', 1, 'sleeper');
   await wait('count', 2, 'other');
@@ -177,17 +171,17 @@ test('one that throws when it wakes up is restarted in its thread with what woke
   expect(io(stage, 'sleeper')).toBe('open 0\nclose\nopen 0\nclose\nopen 1\n');
   await stage.until(() => system.tree().children![0]!.restarts === 1);
   expect(system.tree().children![1]).toMatchObject({ restarts: 0, state: 'running' });
-  await stage.until(() => asleep(stage!, 'sleeper')); // its next life sleeps, too
+  await stage.until(() => asleep(stage, 'sleeper')); // its next life sleeps, too
   expect(system.deadLetters().total).toBe(0);
 });
 
-test('one whose io does not let go of when it falls asleep takes its thread along, and comes back on a new one', async () => {
-  stage = await theatre([
+test.concurrent('one whose io does not let go of when it falls asleep takes its thread along, and comes back on a new one', async (context) => {
+  const stage = await staged(context, [
     puppet('sleeper', { passivateMs: 100, on: { note: counts }, hangs: true }),
     puppet('other', { thread: 'sleeper' }),
     puppet('sender', { sends: ['sleeper'] }),
   ]);
-  const restarts = (): unknown[] => stage!.system.tree().children!.map((child) => child.restarts);
+  const restarts = (): unknown[] => stage.system.tree().children!.map((child) => child.restarts);
   await stage.until(() => restarts().join() === '1,1,0');
   stage.run('sender', ({ fx, to }) => fx.tell(to('sleeper'), { kind: 'note', n: 1, key: '' }));
   expect((await stage.wait('count')).data).toEqual([1, 1]);

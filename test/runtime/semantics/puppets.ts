@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { vi } from 'vitest';
+import { type TestContext, vi } from 'vitest';
 import type { ActorSpec, ChildSpec, SystemSpec } from '#runtime/spec.ts';
 import { actor, type TestSystem, testSystem, until } from '#test/kit/system.ts';
 import type { Hands } from './fixtures/puppet.ts';
@@ -88,4 +88,14 @@ export const theatre = async (
       rmSync(dataDir, { recursive: true, force: true });
     },
   };
+};
+
+/** A theatre that closes when its test is over, for tests that run side by side. */
+export const staged = async (
+  { onTestFinished }: TestContext,
+  ...given: Parameters<typeof theatre>
+): Promise<Theatre> => {
+  const stage = await theatre(...given);
+  onTestFinished(() => stage.end());
+  return stage;
 };
