@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/kit/longest-first.ts';
 
-/** Tests that start whole systems, on ports and in folders of their own, with patience. A third file at a time wins nothing on two cores. */
+/** Tests that start whole systems, on ports and in folders of their own, with patience: they keep two cores busy. */
 const INTEGRATION = 'test/integration/**/*.test.ts';
 
 /** Where temporary files go, and that they go. */
@@ -18,7 +18,8 @@ export default defineConfig({
           exclude: [INTEGRATION],
           pool: 'forks',
           globalSetup: TEMPORARY,
-          maxWorkers: 2,
+          // Many of them wait for something most of the time.
+          maxWorkers: 3,
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },

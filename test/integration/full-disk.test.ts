@@ -1,18 +1,17 @@
 /** A whole node on a disk that is full at the start, or becomes so in the middle. */
-import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { TOPICS } from '#proto/wire/topics.ts';
-import { campaign } from '#test/kit/campaign.ts';
+import { type CalmRun, calmRun } from '#test/kit/calm-run.ts';
 import { factsOfChain, factsOfSql } from '#test/kit/chain-facts.ts';
 import { fatesOf, heightOf, publishedContents, topicLength } from '#test/kit/fates.ts';
 import { giveDatabase } from '#test/kit/new-database.ts';
-import { type Running, temporaryFolder } from '#test/kit/processes.ts';
+import type { Running } from '#test/kit/processes.ts';
 import { canMount, NEEDS_ROOT, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
 import { until } from '#test/kit/system.ts';
 import { AT_FULL_SPEED, nodeStarter, type Pace } from '#test/kit/whole-node.ts';
 
-const SCANNERS = 300;
 /** The load lasts beyond the moment at which the disk is filled. */
 const PACE: Pace = { perSecondMax: 30 };
 const BOOT_MS = 90_000;
@@ -21,11 +20,10 @@ const DISK_BYTES = 256 << 20;
 /** Ends for want of room, of all actors: more than a supervisor takes of crashes. */
 const WAITS = 12;
 
-const made = temporaryFolder('cybermesh-full-');
-const capture = path.join(made.path, 'campaign.pcap');
+let calm: CalmRun;
 
 const starter = (dataDir: string): Promise<(pace: Pace) => Running> =>
-  nodeStarter({ dataDir, source: [`--source=pcap:${capture}`], timeoutMs: RUN_MS });
+  nodeStarter({ dataDir, source: [`--source=pcap:${calm.capture}`], timeoutMs: RUN_MS });
 
 /** So many ends for want of room, all actors together. */
 const waited = (run: Running, times: number): Promise<true> =>
@@ -40,29 +38,17 @@ const waited = (run: Running, times: number): Promise<true> =>
 
 describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
   let disk: SmallDisk;
-  const calm = path.join(made.path, 'calm');
-  let expected: readonly string[] = [];
   beforeAll(async () => {
-    writeFileSync(capture, campaign(SCANNERS, 40));
+    calm = await calmRun();
     disk = smallDisk(DISK_BYTES);
-    await giveDatabase(calm);
-    const done = await (await starter(calm))(AT_FULL_SPEED).done;
-    expect(done.code, done.stderr).toBe(0);
-    expected = publishedContents(calm);
-    expect(expected.length).toBeGreaterThanOrEqual(SCANNERS);
   }, RUN_MS);
   afterEach(() => disk.free());
-  afterAll(() => {
-    disk.remove();
-    made.remove();
-  });
+  afterAll(() => disk.remove());
 
   const dataDirOn = async (name: string): Promise<string> => {
     const dataDir = path.join(disk.path, name);
     await giveDatabase(dataDir);
-    for (const same of ['keys', 'genesis.json', 'genesis.json.sha256']) {
-      cpSync(path.join(calm, same), path.join(dataDir, same), { recursive: true });
-    }
+    calm.giveIdentity(dataDir);
     return dataDir;
   };
 
@@ -70,7 +56,7 @@ describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
   const fillInTheMidst = async (run: Running, dataDir: string): Promise<void> => {
     await run.saw(/the API listens/, BOOT_MS);
     disk.fill();
-    expect(topicLength(dataDir, TOPICS.anomalies)).toBeLessThan(expected.length);
+    expect(topicLength(dataDir, TOPICS.anomalies)).toBeLessThan(calm.expected.length);
   };
 
   const agrees = async (dataDir: string): Promise<void> => {
@@ -81,7 +67,7 @@ describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
       invented: [],
       open: [],
     });
-    expect(publishedContents(dataDir)).toEqual(expected);
+    expect(publishedContents(dataDir)).toEqual(calm.expected);
     expect(await factsOfSql(dataDir)).toEqual(factsOfChain(dataDir));
   };
 

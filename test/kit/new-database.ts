@@ -2,27 +2,16 @@
  * The embedded database as its first start makes it, made once for all tests: to make one costs a node three seconds of a
  * processor and half a gigabyte. Where nothing is prepared (a benchmark, a program), the node makes its own.
  */
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { EMBEDDED_FOLDER } from '#actors/persistence/database.ts';
+import { madeOnce } from './once.ts';
 import { isOfTests } from './temporary.ts';
 
-/** Two that make it at once each finish; the first to be in its place stays. */
-const newDatabase = async (): Promise<string> => {
-  const made = path.join(tmpdir(), 'new-database');
-  if (existsSync(made)) return made;
-  const own = mkdtempSync(`${made}-`);
-  await (await PGlite.create(own)).close();
-  try {
-    renameSync(own, made);
-  } catch (fault) {
-    if (!existsSync(made)) throw fault;
-    rmSync(own, { recursive: true });
-  }
-  return made;
-};
+const newDatabase = (): Promise<string> =>
+  madeOnce('new-database', async (folder) => (await PGlite.create(folder)).close());
 
 /** Lays an empty database where the `persistence` of a node that never ran will look for it. */
 export const giveDatabase = async (dataDir: string): Promise<void> => {
