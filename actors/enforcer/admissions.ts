@@ -19,7 +19,7 @@ export type Admission = {
   readonly ttlS: number;
 };
 
-const NAME_DIGITS = 32;
+const NAME_BYTES = 16;
 
 /** Whose a policy is by its own word: that of the rule goes before that of its target. '' for nobody's. */
 export const groupOf = (rule: PolicyRule, kind: 'tenant' | 'region'): string =>
@@ -73,7 +73,7 @@ export const targetName = ({ target }: PolicyRule, crypto: Pick<Crypto, 'sha256'
     target.namespace ?? '',
     target.selectors ?? {},
   ];
-  return hex(crypto.sha256(utf8(canonicalJson(what)))).slice(0, NAME_DIGITS);
+  return hex(crypto.sha256(utf8(canonicalJson(what))).subarray(0, NAME_BYTES));
 };
 
 export const admissionOf = (

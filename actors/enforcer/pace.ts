@@ -1,22 +1,22 @@
 /**
- * How fast policies come into force at this agent, and what came into force for one target last. Every count is a binary
- * search in what is remembered, oldest first, so it costs the same however many there are. Pure but for its memory.
+ * How fast policies come into force at this agent, and what came into force for one target last. Every answer is a binary
+ * search in what is remembered, oldest first: no policy pays for all those before it. Pure but for its memory.
  */
 import type { Admission } from './admissions.ts';
 
 export const MINUTE_MS = 60_000;
 /**
- * Of each agent the newest so many are remembered, and those of the last minute however many they are. Whoever asks for
- * more is told fewer: see `knowsSince`.
+ * The newest so many are remembered, some 700 bytes each, and those of the last minute however many they are. Whoever
+ * asks about more is told so by `knowsSince`.
  */
-export const REMEMBERED_MAX = 65_536;
+export const REMEMBERED_MAX = 32_768;
 /** Places of what is forgotten, before they are given up. */
 const KEPT_MAX = 1024;
 
 /** Oldest first; those before `next` are forgotten. */
 type Line = { items: Admission[]; next: number };
 
-/** Of one target: a later one stands for those before it that are not above it, so each line falls or rises. */
+/** Of one target: what came before a milder (a shorter) one is no more needed to find the mildest (the shortest). */
 type Target = {
   /** Falling in packets a second: the first since a moment is the mildest since then. */
   readonly mildest: Line;
@@ -32,7 +32,8 @@ export type Pace = {
   readonly targets: Map<string, Target>;
 };
 
-const newLine = (): Line => ({ items: [], next: 0 });
+/** Given with its first, because most targets have one: an array that is pushed to takes room for many. */
+const newLine = (items: Admission[]): Line => ({ items, next: 0 });
 
 const lengthOf = ({ items, next }: Line): number => items.length - next;
 
@@ -55,26 +56,26 @@ const forgetFirst = (line: Line): void => {
   line.next = 0;
 };
 
-const lineOf = (lines: Map<string, Line>, name: string): Line => {
-  const known = lines.get(name);
-  if (known !== undefined) return known;
-  const line = newLine();
-  lines.set(name, line);
-  return line;
+const join = (lines: Map<string, Line>, name: string, one: Admission): void => {
+  const line = lines.get(name);
+  if (line === undefined) lines.set(name, newLine([one]));
+  else line.items.push(one);
 };
 
-const targetOf = (targets: Pace['targets'], name: string): Target => {
-  const known = targets.get(name);
-  if (known !== undefined) return known;
-  const target = { mildest: newLine(), shortest: newLine() };
-  targets.set(name, target);
-  return target;
-};
-
-/** Puts one at the end; those before it for which it stands from now on go. */
+/** Puts one at the end; those before it that it makes needless go. */
 const stand = (line: Line, one: Admission, isCovered: (last: Admission) => boolean): void => {
   while (lengthOf(line) > 0 && isCovered(line.items.at(-1)!)) line.items.pop();
   line.items.push(one);
+};
+
+const standFor = (targets: Pace['targets'], one: Admission): void => {
+  const target = targets.get(one.target);
+  if (target === undefined) {
+    targets.set(one.target, { mildest: newLine([one]), shortest: newLine([one]) });
+    return;
+  }
+  stand(target.mildest, one, (last) => last.passesPerS <= one.passesPerS);
+  stand(target.shortest, one, (last) => last.ttlS >= one.ttlS);
 };
 
 const forgetOf = (lines: Map<string, Line>, name: string): void => {
@@ -108,11 +109,9 @@ export const admit = (pace: Pace, said: Admission): Admission => {
   const atMs = steady(pace, said.atMs);
   const one = atMs === said.atMs ? said : { ...said, atMs };
   pace.all.items.push(one);
-  lineOf(pace.tenant, one.tenant).items.push(one);
-  lineOf(pace.region, one.region).items.push(one);
-  const { mildest, shortest } = targetOf(pace.targets, one.target);
-  stand(mildest, one, (last) => last.passesPerS <= one.passesPerS);
-  stand(shortest, one, (last) => last.ttlS >= one.ttlS);
+  join(pace.tenant, one.tenant, one);
+  join(pace.region, one.region, one);
+  standFor(pace.targets, one);
   while (
     lengthOf(pace.all) > pace.rememberedMax &&
     pace.all.items[pace.all.next]!.atMs <= one.atMs - MINUTE_MS
@@ -133,7 +132,7 @@ export const newPace = (
 ): Pace => {
   const pace: Pace = {
     rememberedMax,
-    all: newLine(),
+    all: newLine([]),
     tenant: new Map(),
     region: new Map(),
     targets: new Map(),

@@ -159,6 +159,34 @@ test('what is forgotten gives up its room', () => {
   }
 });
 
+test('to judge a policy takes a few looks at what is remembered, however much that is', () => {
+  const many = 20_000;
+  const pace = newPace([], 0);
+  for (let k = 0; k < many; k++) admit(pace, admissionOf(ruleOf(), crypto, k));
+  let looks = 0;
+  const watched = <T extends object>(items: T): T =>
+    new Proxy(items, {
+      get: (all, key) => {
+        looks++;
+        return Reflect.get(all, key);
+      },
+    });
+  const { mildest, shortest } = [...pace.targets.values()][0]!;
+  for (const line of [pace.all, pace.tenant.get('')!, pace.region.get('')!, mildest, shortest]) {
+    line.items = watched(line.items);
+  }
+  const rule = ruleOf({
+    guardrails: {
+      ...{ ttl_seconds: 600, rate_limit: { window_s: 5, max_actions: many } },
+      ...{ rate_limit_per_tenant: many + 1, rate_limit_per_region: many + 1 },
+      escalation_cooldown_s: 5,
+    },
+  });
+  expect(paceCap(rule, { pace, atMs: many, crypto })).toBeUndefined();
+  expect(looks).toBeGreaterThan(0);
+  expect(looks).toBeLessThan(10 * Math.log2(many));
+});
+
 const ofTarget = (target: PolicyRule['target']): string => targetName(ruleOf({ target }), crypto);
 
 test.each<readonly [string, PolicyRule['target'], PolicyRule['target']]>([
