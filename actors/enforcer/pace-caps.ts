@@ -52,7 +52,9 @@ const groupProblem = (
 };
 
 const packets = (perS: number): string =>
-  perS === Number.POSITIVE_INFINITY ? 'every packet' : `${perS} packets a second`;
+  perS === Number.POSITIVE_INFINITY
+    ? 'every packet'
+    : `${Number(perS.toPrecision(3))} packets a second`;
 
 /**
  * An escalation is a policy that is harsher (`passesPerS`) or has a longer `ttl_seconds` than one for the same target
