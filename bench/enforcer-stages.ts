@@ -5,8 +5,10 @@
  */
 import path from 'node:path';
 import { ackApplied } from '#actors/enforcer/acks.ts';
+import { admissionOf } from '#actors/enforcer/admissions.ts';
 import { believing } from '#actors/enforcer/belief.ts';
 import { claimsOf } from '#actors/enforcer/claims.ts';
+import { admit, newPace } from '#actors/enforcer/pace.ts';
 import type { Entry } from '#actors/enforcer/registry.ts';
 import { openDisk } from '#actors/enforcer/store.ts';
 import { crypto } from '#native/crypto.ts';
@@ -65,6 +67,7 @@ const microseconds = (work: (k: number) => unknown): number => {
   return (tookMs / count) * 1000;
 };
 
+const pace = newPace([], 0);
 const noSignature = { ...crypto, verify: () => true };
 const STAGES: readonly (readonly [name: string, work: (k: number) => unknown])[] = [
   [
@@ -90,6 +93,10 @@ const STAGES: readonly (readonly [name: string, work: (k: number) => unknown])[]
   ['rule', (k) => parsePolicyRule(rules[k]!)],
   ['all of this, as the pool does it', (k) => believe(values[k]!)],
   ['what it asks of a firewall', (k) => claimsOf(entries[k]!.rule)],
+  [
+    'its place among those before it, remembered',
+    (k) => admit(pace, admissionOf(entries[k]!.rule, crypto, k)),
+  ],
   ['acknowledgement: encoded and signed', (k) => ackApplied(entries[k]!, signer, 1)],
   ['of it Ed25519', (k) => keys.enforcer.sign(acks[k]!.bytes)],
 ];
@@ -100,7 +107,8 @@ const disk = (): number => {
   const beganMs = performance.now();
   for (let k = 0; k < count; k += BATCH) {
     const batch = { forgotten: [], places: [], entries: entries.slice(k, k + BATCH) };
-    store.save({ ...batch, acks: acks.slice(k, k + BATCH) });
+    const admitted = batch.entries.map(({ rule }) => admissionOf(rule, crypto, k));
+    store.save({ ...batch, admitted, acks: acks.slice(k, k + BATCH) });
     for (const { id } of acks.slice(k, k + BATCH)) store.acked(id);
   }
   const tookMs = performance.now() - beganMs;

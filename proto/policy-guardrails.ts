@@ -1,6 +1,7 @@
 /** The safety rules for enforcement that every validator repeats (ENFORCEMENT.md, "Safety"). For a
  * policy of an operator they decide whether it may stand in a block; for a policy that is derived
- * from an anomaly, whether it comes to be. */
+ * from an anomaly, whether it comes to be. Of a rule's own guardrails these are the ones that the state can answer; its
+ * rate limits, cooldown and canary scope are each agent's business (actors/enforcer/pace-caps.ts, verdict.ts). */
 import {
   type Cidr,
   familyOf,

@@ -84,6 +84,9 @@ const allowlist = z.union([
   }),
 ]);
 
+const FAST_PATH =
+  'of a fast path: allows what never happens, nothing is enforced before its commit';
+
 const guardrails = z.strictObject({
   ttl_seconds: positive.describe('required: no policy is for ever'),
   dry_run: z.boolean().optional(),
@@ -92,17 +95,31 @@ const guardrails = z.strictObject({
   approval_required: z.boolean().optional(),
   max_active_policies: positive.optional(),
   max_policies_per_minute: positive.optional(),
-  rate_limit: z.strictObject({ window_s: positive, max_actions: positive }).optional(),
-  rate_limit_per_tenant: positive.optional(),
-  rate_limit_per_region: positive.optional(),
-  escalation_cooldown_s: z.int().min(0).optional(),
-  canary_scope: z.boolean().optional(),
-  rollback_if_no_commit_after_s: positive.optional(),
-  pre_consensus_ttl_seconds: positive.optional(),
-  fast_path_enabled: z.boolean().optional(),
-  fast_path_ttl_seconds: positive.optional(),
-  fast_path_signals_required: positive.optional(),
-  fast_path_confidence_min: fraction.optional(),
+  rate_limit: z
+    .strictObject({ window_s: positive, max_actions: positive })
+    .optional()
+    .describe('an agent holds it once so many policies came into force there in the window'),
+  rate_limit_per_tenant: positive
+    .optional()
+    .describe('an agent holds it once so many of its tenant came into force there in a minute'),
+  rate_limit_per_region: positive
+    .optional()
+    .describe('an agent holds it once so many of its region came into force there in a minute'),
+  escalation_cooldown_s: z
+    .int()
+    .min(0)
+    .optional()
+    .describe('an agent holds it so long after a milder or shorter one for the same target'),
+  canary_scope: z
+    .boolean()
+    .optional()
+    .describe('only agents that are canaries for target.scope obey it'),
+  rollback_if_no_commit_after_s: positive.optional().describe(FAST_PATH),
+  pre_consensus_ttl_seconds: positive.optional().describe(FAST_PATH),
+  fast_path_enabled: z.boolean().optional().describe(FAST_PATH),
+  fast_path_ttl_seconds: positive.optional().describe(FAST_PATH),
+  fast_path_signals_required: positive.optional().describe(FAST_PATH),
+  fast_path_confidence_min: fraction.optional().describe(FAST_PATH),
   allowlist: allowlist.optional(),
 });
 

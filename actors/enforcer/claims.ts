@@ -95,7 +95,7 @@ const effectOf = ({ action, criteria, guardrails }: PolicyRule): Effect => {
 };
 
 /** Empty for all of them. */
-const protocolsOf = (names: readonly string[]): Result<readonly number[], string> => {
+export const protocolsOf = (names: readonly string[]): Result<readonly number[], string> => {
   const numbers = new Set<number>();
   for (const name of names) {
     const lower = name.toLowerCase();
@@ -107,6 +107,10 @@ const protocolsOf = (names: readonly string[]): Result<readonly number[], string
   return ok([...numbers]);
 };
 
+/** Those of the protocols that have ports, for a rule that names ports; no protocols at all are TCP and UDP. */
+export const carriersOf = (protocols: readonly number[]): readonly number[] =>
+  (protocols.length === 0 ? [TCP, UDP] : protocols).filter((number) => WITH_PORTS.has(number));
+
 type Shape = Pick<Claim, 'protocol' | 'ports'>;
 
 const shapesOf = (
@@ -117,9 +121,7 @@ const shapesOf = (
     if (protocols.length === 0) return ok([{ protocol: undefined, ports: undefined }]);
     return ok(protocols.map((protocol) => ({ protocol, ports: undefined })));
   }
-  const carriers = (protocols.length === 0 ? [TCP, UDP] : protocols).filter((number) =>
-    WITH_PORTS.has(number),
-  );
+  const carriers = carriersOf(protocols);
   if (carriers.length === 0) return err('none of the protocols has ports');
   return ok(
     carriers.flatMap((protocol) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { POLICY_SCOPES } from '#proto/policy-rule.ts';
 import { BACKENDS } from './backend.ts';
 import { FAILSAFE_DEFAULT, parseFailsafe } from './failsafe.ts';
 
@@ -104,6 +105,13 @@ const settings = z.strictObject({
     .max(128)
     .default('agent-1')
     .describe('Name of this agent in its acks'),
+  canaryScopes: z
+    .array(z.enum(POLICY_SCOPES))
+    .max(POLICY_SCOPES.length)
+    .default([])
+    .describe(
+      'Scopes for which this agent is a canary: a policy with canary_scope is obeyed where its target.scope is one of them, elsewhere it fails with not-canary',
+    ),
   neverBlock: z
     .array(z.union([z.cidrv4(), z.cidrv6()]))
     .max(4096)

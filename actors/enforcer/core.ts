@@ -17,6 +17,7 @@ import type { EnforcerConfig } from './config.ts';
 import { believed, fetched, finished, pollUpdates } from './hearing.ts';
 import { approved } from './holding.ts';
 import { NOWHERE } from './neighbourhood.ts';
+import { newPace } from './pace.ts';
 import { published, sendAcks } from './posting.ts';
 import { activeCount, allDesired, allHeld, expired, forget, newRegistry } from './registry.ts';
 import { enforced, giveWay, reconciled, surveyed } from './settling.ts';
@@ -37,6 +38,7 @@ const opened = (
   const { genesis, committee, pair } = message;
   const { parameters } = genesis;
   state.registry = newRegistry(message.entries);
+  state.pace = newPace(message.admitted, atMs);
   state.outbox = newOutbox(message.acks);
   state.signer = { pair, instance: config.instance, crypto };
   state.around = message.around;
@@ -49,8 +51,8 @@ const opened = (
     },
     [...genesis.neverBlock, ...config.neverBlock],
   );
-  const { peersShareMax } = config;
-  state.trusted = { limits, peersShareMax };
+  const { peersShareMax, canaryScopes } = config;
+  state.trusted = { limits, peersShareMax, canaryScopes: new Set(canaryScopes) };
   state.believe = believing(genesis, committee, crypto);
   giveWay(state, fx, atMs);
   // What was in force before a restart is in force again before the first new policy is read.
@@ -85,11 +87,13 @@ const tick = (state: State, fx: Fx, atMs: number): void => {
   }
   if (over.length > 0) {
     state.cut = undefined;
-    const nothing = { apply: [], renewed: [], held: [], refused: [], places: [] };
+    const nothing = { apply: [], renewed: [], held: [], refused: [], admitted: [], places: [] };
     fx.io('enforce', { ...nothing, remove: over, sinceMs: atMs });
   }
   const forgotten = forget(state.registry, atMs);
-  if (forgotten.length > 0) fx.io('save', { entries: [], acks: [], forgotten, places: [] });
+  if (forgotten.length > 0) {
+    fx.io('save', { entries: [], acks: [], forgotten, places: [], admitted: [] });
+  }
   fx.gauge('active', activeCount(state.registry, atMs));
   fx.gauge('held', allHeld(state.registry, atMs).length);
   fx.io('look', null);
@@ -166,6 +170,7 @@ export const createCore = (crypto: Crypto): Core<EnforcerConfig, State, Self, Co
     inHand: [],
     cut: undefined,
     registry: newRegistry([]),
+    pace: newPace([], 0),
     outbox: newOutbox([]),
     trusted: undefined,
     believe: undefined,

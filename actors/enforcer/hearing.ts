@@ -3,14 +3,18 @@
  * pool, and one more is judged, in their order: unless it speaks of a policy of which it is not known yet what came of
  * it. A single policy is verified and judged at once.
  */
+import type { PolicyRule } from '#proto/policy.ts';
 import type { Answered } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import { followTrace, onFetched, poll, traceOf } from '#runtime/bus/subscription.ts';
 import { pendingAcks } from './acks.ts';
+import { type Admission, admissionOf } from './admissions.ts';
 import type { Refusal } from './belief.ts';
 import { hold } from './holding.ts';
 import { type CutOff, cutOff } from './neighbourhood.ts';
-import { activeCount, desired, type Entry, lastMinute, rulesInForce } from './registry.ts';
+import { admit, lastMinute } from './pace.ts';
+import { paceCap } from './pace-caps.ts';
+import { activeCount, desired, type Entry, rulesInForce } from './registry.ts';
 import type { Beliefs, Fx, Self, State } from './state.ts';
 import { judge, type Verdict } from './verdict.ts';
 
@@ -98,6 +102,7 @@ type Growing = {
   readonly renewed: Entry[];
   readonly held: Entry[];
   readonly refused: Refusal[];
+  readonly admitted: Admission[];
 };
 
 /** Kept from batch to batch: only what leaves force, or another neighbourhood, makes it be counted anew. */
@@ -107,15 +112,19 @@ const cutNow = (state: State): CutOff => {
 };
 
 const judgeAll = (state: State, beliefs: Beliefs, fx: Fx, atMs: number): Growing => {
-  const { registry, around } = state;
-  const batch: Growing = { apply: new Map(), remove: [], renewed: [], held: [], refused: [] };
+  const { registry, around, pace, crypto } = state;
+  const batch: Growing = {
+    ...{ apply: new Map(), remove: [], renewed: [] },
+    ...{ held: [], refused: [], admitted: [] },
+  };
   const cut = cutNow(state);
   let active = activeCount(registry, atMs);
   for (const belief of beliefs) {
     const situation = {
       obeyed: (id: string) => registry.entries.get(id),
       active,
-      lastMinute: lastMinute(registry, atMs),
+      lastMinute: lastMinute(pace, atMs),
+      tooSoon: (rule: PolicyRule) => paceCap(rule, { pace, atMs, crypto }),
       isLetThrough: (id: string) => {
         const known = registry.entries.get(id);
         return state.approved.has(id) || (known !== undefined && desired(known, atMs));
@@ -128,20 +137,26 @@ const judgeAll = (state: State, beliefs: Beliefs, fx: Fx, atMs: number): Growing
     else if (verdict.value.kind === 'held') {
       batch.refused.push(hold(state, verdict.value.entry, verdict.value.why, fx));
       batch.held.push(verdict.value.entry);
-    } else if (verdict.value.kind !== 'known' && take(state, verdict.value, batch, atMs)) {
-      active++;
-      for (const peer of cutOff([verdict.value.entry.rule], around)) cut.add(peer);
+    } else if (verdict.value.kind !== 'known') {
+      const { id, rule } = verdict.value.entry;
+      const before = registry.entries.get(id);
+      if (!take(state, verdict.value, batch)) continue;
+      // What failed before was counted when it came.
+      if (before === undefined || !desired(before, atMs)) {
+        active++;
+        batch.admitted.push(admit(pace, admissionOf(rule, crypto, atMs)));
+      }
+      for (const peer of cutOff([rule], around)) cut.add(peer);
     }
   }
   return batch;
 };
 
-/** True for a policy that is new in force. */
+/** True for a policy that is to be brought into force. */
 const take = (
   state: State,
   verdict: Extract<Verdict, { kind: 'apply' | 'remove' }>,
   batch: Growing,
-  atMs: number,
 ): boolean => {
   const { registry } = state;
   const { kind, entry } = verdict;
@@ -167,7 +182,6 @@ const take = (
     return false;
   }
   if (before !== undefined) entry.turn = before.turn + 1;
-  registry.recent.push(atMs);
   batch.apply.set(entry.id, entry);
   return true;
 };

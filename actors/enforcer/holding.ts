@@ -1,6 +1,8 @@
 /** Policies beyond the caps of this agent: held until a person approves them, or their time is over. */
 
+import { type Admission, admissionOf } from './admissions.ts';
 import type { Refusal } from './belief.ts';
+import { admit } from './pace.ts';
 import { allHeld, type Entry, viewOf } from './registry.ts';
 import type { Fx, Self, State } from './state.ts';
 import { type Cap, forbidden } from './verdict.ts';
@@ -27,6 +29,7 @@ export const approved = (
   state.approved = by;
   const apply: Entry[] = [];
   const refused: Refusal[] = [];
+  const admitted: Admission[] = [];
   for (const entry of allHeld(state.registry, atMs)) {
     if (!by.has(entry.id)) continue;
     const why = forbidden(entry.rule, state.trusted!, state.around);
@@ -37,12 +40,12 @@ export const approved = (
     entry.status = 'pending';
     entry.reason = '';
     entry.turn++;
-    state.registry.recent.push(atMs);
+    admitted.push(admit(state.pace, admissionOf(entry.rule, state.crypto, atMs)));
     apply.push(entry);
     fx.log('warn', 'a held policy is approved', { id: entry.id, by: by.get(entry.id) });
   }
   if (apply.length + refused.length === 0) return;
   state.cut = undefined;
   const nothing = { remove: [], renewed: [], held: [], places: [] };
-  fx.io('enforce', { apply, refused, ...nothing, sinceMs: atMs });
+  fx.io('enforce', { apply, refused, admitted, ...nothing, sinceMs: atMs });
 };

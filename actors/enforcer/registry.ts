@@ -51,13 +51,10 @@ export type PolicyView = {
 
 export type Registry = {
   readonly entries: Map<string, Entry>;
-  /** When policies came into force within the last minute, oldest first. */
-  readonly recent: number[];
 };
 
 export const newRegistry = (entries: readonly Entry[]): Registry => ({
   entries: new Map(entries.map((entry) => [entry.id, entry])),
-  recent: [],
 });
 
 const MINUTE_MS = 60_000;
@@ -87,13 +84,6 @@ export const activeCount = (registry: Registry, atMs: number): number => {
   let count = 0;
   for (const entry of registry.entries.values()) if (desired(entry, atMs)) count++;
   return count;
-};
-
-export const lastMinute = (registry: Registry, atMs: number): number => {
-  while (registry.recent.length > 0 && registry.recent[0]! <= atMs - MINUTE_MS) {
-    registry.recent.shift();
-  }
-  return registry.recent.length;
 };
 
 /** Policies whose time is over and that are still in force. */

@@ -112,7 +112,8 @@ export const enforced = (
   }
   const entries = [...batch.apply, ...batch.remove, ...batch.renewed, ...batch.held];
   if (batch.remove.length > 0 || outcomes.some((one) => !one.ok)) state.cut = undefined;
-  fx.io('save', { entries, acks, forgotten: [], places: batch.places });
+  const { places, admitted } = batch;
+  fx.io('save', { entries, acks, forgotten: [], places, admitted });
 };
 
 const retrySoon = (state: State, fx: Fx): void => compareIn(RETRY_MS, state, fx);
@@ -155,7 +156,7 @@ export const reconciled = (
   }
   if (changed.length > 0) {
     state.cut = undefined;
-    fx.io('save', { entries: changed, acks, forgotten: [], places: [] });
+    fx.io('save', { entries: changed, acks, forgotten: [], places: [], admitted: [] });
   }
   const isOpen = leaving.length > 0 && !found.isEqual;
   if (isOpen || found.outcomes.some((one) => !one.ok)) retrySoon(state, fx);
@@ -215,6 +216,6 @@ export const giveWay = (state: State, fx: Fx, atMs: number): void => {
     refused.push({ policyId: entry.id, ...why, ruleHash: entry.ruleHash });
   }
   if (remove.length === 0) return;
-  const nothing = { apply: [], renewed: [], held: [], places: [] };
+  const nothing = { apply: [], renewed: [], held: [], admitted: [], places: [] };
   fx.io('enforce', { ...nothing, remove, refused, sinceMs: atMs });
 };

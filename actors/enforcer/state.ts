@@ -7,10 +7,12 @@ import type { Answered, Effects, MessagesTo } from '#runtime/actor.ts';
 import type { bus } from '#runtime/bus/protocol.ts';
 import type { Subscription } from '#runtime/bus/subscription.ts';
 import type { Ack, Outbox, Signer } from './acks.ts';
+import type { Admission } from './admissions.ts';
 import type { Applied, Brake, Census, Fault } from './backend.ts';
 import type { Believe, Believed, Refusal } from './belief.ts';
 import type { EnforcerConfig } from './config.ts';
 import type { CutOff, Surroundings } from './neighbourhood.ts';
+import type { Pace } from './pace.ts';
 import type { enforcer } from './protocol.ts';
 import type { Reconciled } from './reconciling.ts';
 import type { Entry, Registry } from './registry.ts';
@@ -42,6 +44,8 @@ export type Batch = {
   /** Beyond the caps; `refused` says why. */
   readonly held: readonly Entry[];
   readonly refused: readonly Refusal[];
+  /** Of those in `apply` that are new in force here. */
+  readonly admitted: readonly Admission[];
   readonly places: readonly Place[];
   /** When the agent heard of it, Unix ms. */
   readonly sinceMs: number;
@@ -76,6 +80,8 @@ export type Self =
       readonly pair: KeyPair;
       readonly entries: readonly Entry[];
       readonly acks: readonly Ack[];
+      /** Oldest first. */
+      readonly admitted: readonly Admission[];
       readonly around: Surroundings;
     }
   | { readonly kind: 'fetched'; readonly result: Answered<typeof bus, 'fetch'> }
@@ -113,6 +119,7 @@ export type Commands = {
     readonly entries: readonly Entry[];
     readonly acks: readonly Ack[];
     readonly forgotten: readonly string[];
+    readonly admitted: readonly Admission[];
     readonly places: readonly Place[];
   };
   acked: { readonly id: string };
@@ -139,6 +146,7 @@ export type State = {
   /** Peers that policies in force cut off; undefined when that must be counted anew. */
   cut: CutOff | undefined;
   registry: Registry;
+  pace: Pace;
   outbox: Outbox;
   trusted: Trusted | undefined;
   believe: Believe | undefined;

@@ -3,6 +3,7 @@ import { crypto } from '#native/crypto.ts';
 import { openStore } from '#native/store.ts';
 import { hex } from '#proto/bytes.ts';
 import type { Ack } from './acks.ts';
+import { ADMISSIONS_TABLE, admissionRows } from './admission-rows.ts';
 import type { Entry } from './registry.ts';
 import type { Commands } from './state.ts';
 
@@ -10,6 +11,7 @@ const MIGRATIONS = [
   `CREATE TABLE policies (id TEXT PRIMARY KEY, body TEXT NOT NULL, digest TEXT NOT NULL);
    CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, policy TEXT NOT NULL,
      body BLOB NOT NULL);`,
+  ADMISSIONS_TABLE,
 ];
 /**
  * Each transaction costs a wait for the disk: what has arrived leaves the outbox with the next save, or when so long
@@ -46,6 +48,7 @@ export const openDisk = (file: string) => {
   const enqueue = store.statement<[string, string, Uint8Array]>(
     'INSERT INTO outbox (id, policy, body) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING',
   );
+  const admissions = admissionRows(store);
   const sent = store.statement<[string]>('DELETE FROM outbox WHERE id = ?');
   const acked: string[] = [];
   let timer: NodeJS.Timeout | undefined;
@@ -63,9 +66,10 @@ export const openDisk = (file: string) => {
     load: () => ({
       entries: policies.all().map(entryOf),
       acks: outbox.all().map((row): Ack => ({ id: row.id, policyId: row.policy, bytes: row.body })),
+      admitted: admissions.all(),
     }),
     /** Returns the acks that were not in the outbox before. */
-    save: ({ entries, acks, forgotten }: Commands['save']): readonly Ack[] => {
+    save: ({ entries, acks, forgotten, admitted }: Commands['save']): readonly Ack[] => {
       const fresh = store.transaction(() => {
         takeOff();
         for (const entry of entries) {
@@ -73,6 +77,7 @@ export const openDisk = (file: string) => {
           put.run(entry.id, body, digestOf(body));
         }
         for (const id of forgotten) drop.run(id);
+        admissions.add(admitted);
         return acks.filter((ack) => enqueue.run(ack.id, ack.policyId, ack.bytes).changes > 0);
       });
       acked.length = 0;

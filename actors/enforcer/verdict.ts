@@ -7,6 +7,7 @@ import {
   targetNetworks,
 } from '#proto/policy.ts';
 import { ok, type Result } from '#proto/result.ts';
+import { NOT_CANARY } from '#proto/wire/ack.ts';
 import { type Believed, type Refusal, refusal } from './belief.ts';
 import { type CutOff, checkSurroundings, type Surroundings } from './neighbourhood.ts';
 import { type Entry, inForce } from './registry.ts';
@@ -15,6 +16,8 @@ export type Trusted = {
   readonly limits: GuardrailLimits;
   /** 0..1: of the peers seen lately, so many may be cut off. */
   readonly peersShareMax: number;
+  /** Of policies for canaries those of these scopes are obeyed here. */
+  readonly canaryScopes: ReadonlySet<string>;
 };
 
 /** What the agent remembers and counts when it judges. */
@@ -23,6 +26,8 @@ export type Situation = {
   readonly obeyed: (policyId: string) => Entry | undefined;
   readonly active: number;
   readonly lastMinute: number;
+  /** Why a policy comes too soon after others, by its own rule. */
+  readonly tooSoon: (rule: PolicyRule) => Cap | undefined;
   /** In force already, or let through by a person: no cap speaks against it. */
   readonly isLetThrough: (policyId: string) => boolean;
   readonly around: Surroundings;
@@ -40,6 +45,9 @@ export type Verdict =
 /** What a person may lift for one policy; everything else nobody may. */
 export type Cap = { readonly code: string; readonly reason: string };
 
+/** What nobody may lift. */
+type Ban = { readonly code: string; readonly reason: string };
+
 const CAPS: ReadonlySet<string> = new Set(['too-many-active', 'too-many-a-minute']);
 
 const entryOf = (believed: Believed, rule: PolicyRule): Entry => {
@@ -51,12 +59,29 @@ const entryOf = (believed: Believed, rule: PolicyRule): Entry => {
   };
 };
 
-/** Why a policy that was allowed once is not any more: never-block lists and the host itself may have changed. */
+/** A trial is for those who were chosen for it. */
+const canaryProblem = (
+  { guardrails, target: { scope } }: PolicyRule,
+  { canaryScopes }: Trusted,
+): Ban | undefined => {
+  if (guardrails.canary_scope !== true) return undefined;
+  if (scope !== undefined && canaryScopes.has(scope)) return undefined;
+  const here = canaryScopes.size === 0 ? 'of nothing' : `of ${[...canaryScopes].join(', ')}`;
+  return { code: NOT_CANARY, reason: `for canaries of ${scope}; this agent is one ${here}` };
+};
+
+/**
+ * Why a policy that was allowed once is not any more: never-block lists, canary scopes and the host itself may have
+ * changed.
+ */
 export const forbidden = (
   rule: PolicyRule,
-  { limits }: Trusted,
+  trusted: Trusted,
   around: Surroundings,
-): { readonly code: string; readonly reason: string } | undefined => {
+): Ban | undefined => {
+  const elsewhere = canaryProblem(rule, trusted);
+  if (elsewhere !== undefined) return elsewhere;
+  const { limits } = trusted;
   for (const network of targetNetworks(rule.target)) {
     const sacred = limits.neverBlock.find((one) => overlaps(one, network));
     if (sacred === undefined) continue;
@@ -109,10 +134,16 @@ export const judge = (
 };
 
 /** Of the caps that the chain cannot know. */
-const capOf = (rule: PolicyRule, trusted: Trusted, { around, cut }: Situation): Cap | undefined => {
+const capOf = (
+  rule: PolicyRule,
+  trusted: Trusted,
+  { around, cut, tooSoon }: Situation,
+): Cap | undefined => {
   if (rule.guardrails.approval_required === true) {
     return { code: 'approval-required', reason: 'the policy itself asks for approval' };
   }
+  const soon = tooSoon(rule);
+  if (soon !== undefined) return soon;
   const local = checkSurroundings(rule, around, cut, trusted.peersShareMax);
   return local.ok ? undefined : local.error;
 };

@@ -2,6 +2,7 @@
  * What feedback keeps in memory: anomalies without a final state, what validators said of blocks, and the
  * policies that wait for an acknowledgement. Pure; everything changed is handed out to be made durable.
  */
+import { NOT_CANARY, type PolicyAckEvent } from '#proto/wire/ack.ts';
 import { type Anomaly, believersNeeded, isTerminal, type Report, report } from './lifecycle.ts';
 
 /** What validators say of one height; it counts when f+1 say the same. */
@@ -134,14 +135,18 @@ export const sawPolicy = (ledger: Ledger, id: string, height: number, atMs: numb
   ledger.changes.policies.set(id, track);
 };
 
-/** An acknowledgement; one that comes before its policy is kept with it. */
+/**
+ * An acknowledgement; one that comes before its policy is kept with it. The newest counts, but for an agent for which
+ * the policy is not meant: it says nothing of what another one has done.
+ */
 export const sawAck = (
   ledger: Ledger,
   id: string,
-  result: 'applied' | 'failed',
+  { result, errorCode }: Pick<PolicyAckEvent, 'result' | 'errorCode'>,
   atMs: number,
 ): void => {
   const track = ledger.policies.get(id) ?? { id, height: 0, seenAtMs: atMs, acked: '' };
+  if (track.acked !== '' && errorCode === NOT_CANARY) return;
   track.acked = result;
   ledger.policies.set(id, track);
   ledger.changes.policies.set(id, track);

@@ -148,7 +148,7 @@ export const hear = (
     case 'policyAcks': {
       const event = control(state, 'policy-ack', topic, record, fx);
       if (event === undefined) return;
-      return sawAck(state.ledger, event.policyId, event.result, atMs);
+      return sawAck(state.ledger, event.policyId, event, atMs);
     }
   }
 };

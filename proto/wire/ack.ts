@@ -20,6 +20,12 @@ import {
 export const ACK_RESULTS = ['applied', 'failed'] as const;
 export type AckResult = (typeof ACK_RESULTS)[number];
 
+/**
+ * The error_code of an agent that is no canary for a policy meant for canaries: it says that the policy is for others,
+ * not that it went wrong.
+ */
+export const NOT_CANARY = 'not-canary';
+
 /** What became of a policy at one agent (`cybermesh.control.v1.PolicyAckEvent`). */
 export type PolicyAckEvent = {
   readonly policyId: string;

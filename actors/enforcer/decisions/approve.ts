@@ -33,8 +33,9 @@ export const approval: Command = {
   summary: 'let through what an agent of this node holds',
   usage: `decisions approve <topology> <policy id>... | --all [--reason text] [-o json]
 
-An agent holds what is committed but beyond its own caps (too-many-active, too-many-a-minute, too-many-peers), or
-asks for approval itself; \`decisions list\` shows it as held, with the cap. Approved, it comes into force for what is
+An agent holds what is committed but beyond its own caps (too-many-active, too-many-a-minute, too-many-peers) or
+those of its rule (too-many-in-window, too-many-of-tenant, too-many-of-region, escalation-cooldown), or asks for
+approval itself; \`decisions list\` shows it as held, with the cap. Approved, it comes into force for what is
 left of its time. Addresses that must never be blocked stay so. The audit log is panic.log in the data folder.
   --set path=value   set anything in the tree, as at the start of the node`,
   run: async (args, io) => {

@@ -24,8 +24,8 @@ const began = (settings = {}, around: Surroundings = NOWHERE) => {
   const state = core.init(config.parse(settings));
   const fx = recorder<Self, Commands>();
   const committee = genesisCommittee(genesis, crypto);
-  const opened = { genesis, committee, pair: keys.enforcer, entries: [], acks: [], around };
-  core.step(state, { kind: 'opened', ...opened }, fx, NOW_MS);
+  const opened = { genesis, committee, entries: [], acks: [], admitted: [], around };
+  core.step(state, { kind: 'opened', pair: keys.enforcer, ...opened }, fx, NOW_MS);
   fx.take();
   return { state, fx, offset: 0 };
 };
@@ -289,9 +289,10 @@ test('where reading everything back takes long, it is done more seldom, and with
     core.step(state, { kind: 'reconciled', desired: [], found }, fx, NOW_MS + tookMs);
     fx.take();
     const apply = [...state.registry.entries.values()];
-    const nothing = { remove: [], renewed: [], held: [], refused: [], places: [], sinceMs: NOW_MS };
+    const nothing = { remove: [], renewed: [], held: [], refused: [], admitted: [], places: [] };
+    const batch = { apply, sinceMs: NOW_MS, ...nothing };
     const outcomes = apply.map(({ id }): Applied => ({ id, ok: true, reason: '' }));
-    core.step(state, { kind: 'enforced', batch: { apply, ...nothing }, outcomes }, fx, NOW_MS);
+    core.step(state, { kind: 'enforced', batch, outcomes }, fx, NOW_MS);
     const timers = fx.take().filter((one) => one.effect === 'after' && one.key === 'reconcile');
     return timers.map(({ delayMs }) => delayMs);
   };

@@ -32,7 +32,7 @@ const began = (around = NOWHERE, settings = {}) => {
   const fx = recorder<Self, Commands>();
   const committee = genesisCommittee(genesis, crypto);
   const pair = keys.enforcer;
-  const opened = { genesis, committee, pair, entries: [], acks: [], around };
+  const opened = { genesis, committee, pair, entries: [], acks: [], admitted: [], around };
   core.step(state, { kind: 'opened', ...opened }, fx, NOW_MS);
   fx.take();
   let offset = 0;
