@@ -88,6 +88,10 @@ const ttlProblem = (rule: PolicyRule, limits: GuardrailLimits) => {
 };
 
 const targetProblem = (rule: PolicyRule, limits: GuardrailLimits) => {
+  const { namespace } = rule.target;
+  if (namespace !== undefined && allowedNamespaces(rule).includes(namespace)) {
+    return broken('allowlisted', `the namespace ${namespace} is on the list of the rule itself`);
+  }
   const networks = targetNetworks(rule.target);
   const max = rule.guardrails.max_targets ?? Number.POSITIVE_INFINITY;
   if (networks.length > max) {
@@ -119,11 +123,20 @@ const shortestPrefix = (network: Cidr, rule: PolicyRule, limits: GuardrailLimits
   return Math.max(widest, Math.min(own, family === 4 ? 32 : 128));
 };
 
+const NAMESPACE_MARK = 'ns:';
+
+const allowedNamespaces = ({ guardrails }: PolicyRule): readonly string[] => {
+  const list = guardrails.allowlist ?? [];
+  if (!Array.isArray(list)) return list.namespaces ?? [];
+  const entries = list.filter((entry) => entry.startsWith(NAMESPACE_MARK));
+  return entries.map((entry) => entry.slice(NAMESPACE_MARK.length));
+};
+
 const allowedNetworks = ({ guardrails }: PolicyRule): readonly Cidr[] => {
   const list = guardrails.allowlist;
   if (list === undefined) return [];
   if (!Array.isArray(list)) return targetNetworks(list);
-  const entries = list.filter((entry) => !entry.startsWith('ns:'));
+  const entries = list.filter((entry) => !entry.startsWith(NAMESPACE_MARK));
   return entries.map((entry) => parseCidr(entry) ?? knownHost(entry));
 };
 

@@ -41,7 +41,8 @@ export type Ledger = {
   changes: Changes;
 };
 
-const EARLY_MAX = 10_000;
+/** Of what came before what it speaks of, or after it was forgotten: so much is kept, the newest. */
+export const EARLY_MAX = 10_000;
 const HEIGHTS_MAX = 4096;
 export const FINISHED_MAX = 100_000;
 
@@ -172,6 +173,10 @@ export const settle = (ledger: Ledger, keepHeights: number): void => {
   const byHeight = new Map<number, PolicyTrack[]>();
   for (const track of ledger.policies.values()) {
     byHeight.set(track.height, [...(byHeight.get(track.height) ?? []), track]);
+  }
+  const early = byHeight.get(0) ?? [];
+  for (const { id } of early.slice(0, Math.max(0, early.length - EARLY_MAX))) {
+    ledger.policies.delete(id);
   }
   for (const [height, entry] of ledger.heights) {
     const tracks = byHeight.get(height) ?? [];

@@ -104,6 +104,14 @@ test('the allowlist of the rule wins over its target, flat or by kind', () => {
   expect(outcome(against({ ips }, { allowlist: ['198.51.100.8'] }))).toBe('ok');
 });
 
+test('a namespace on the allowlist of the rule is left alone, flat or by kind', () => {
+  const target = { ips: ['203.0.113.9'], namespace: 'kube-system' };
+  expect(outcome(against(target, { allowlist: ['ns:kube-system'] }))).toBe('allowlisted');
+  const byKind = { namespaces: ['kube-system'] };
+  expect(outcome(against(target, { allowlist: byKind }))).toBe('allowlisted');
+  expect(outcome(against(target, { allowlist: ['ns:shop'] }))).toBe('ok');
+});
+
 test('a removal passes whatever the caps say', () => {
   const full = { activePolicies: 99, policiesLastMinute: 99, spoofable: true };
   expect(outcome({ ...against({ ips: ['10.0.0.1'] }), action: 'remove' }, full)).toBe('ok');

@@ -1,6 +1,13 @@
 /** What several agents say of one policy, put into one word. */
 import { expect, test } from 'vitest';
-import { newLedger, sawAck, sawPolicy, takeChanges } from '#actors/feedback/ledger.ts';
+import {
+  EARLY_MAX,
+  newLedger,
+  sawAck,
+  sawPolicy,
+  settle,
+  takeChanges,
+} from '#actors/feedback/ledger.ts';
 import { NOT_CANARY } from '#proto/wire/ack.ts';
 
 const applied = { result: 'applied', errorCode: '' } as const;
@@ -18,4 +25,13 @@ test.each([
   sawPolicy(ledger, 'p1', 1, 0);
   for (const word of words) sawAck(ledger, 'p1', word, 0);
   expect(takeChanges(ledger).policies.get('p1')?.acked).toBe(said);
+});
+
+test('of acknowledgements whose policy is not known the newest are kept, so many and no more', () => {
+  const ledger = newLedger();
+  sawPolicy(ledger, 'open', 7, 0);
+  for (let n = 0; n <= EARLY_MAX; n++) sawAck(ledger, `p${n}`, applied, n);
+  settle(ledger, 1);
+  expect(ledger.policies.size).toBe(1 + EARLY_MAX);
+  expect(['open', 'p0', 'p1'].map((id) => ledger.policies.has(id))).toEqual([true, false, true]);
 });
