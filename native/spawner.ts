@@ -1,7 +1,7 @@
 /**
- * Programs, started by a small process of ours, or what they would do, done by it (nft-library.ts). To start one itself, a process of some hundred MiB copies the table of
- * its pages: 20 to 60 ms in which the calling thread stands and every other thread of it stumbles
- * (bench/RESULTS.md, "Enforcement"). The small one needs 2 ms. It is started at the first call of a thread, kept for
+ * Programs, started by a small process of ours, or what they would do, done by it (nft-library.ts). To start one itself,
+ * a process of some hundred MiB copies the table of its pages: 20 to 60 ms in which the calling thread stands and every
+ * other thread of it stumbles (bench/RESULTS.md, "Enforcement"). The small one needs 2 ms. It is started at the first call of a thread, kept for
  * the next ones, started anew when it has died, and never holds up the end of the process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
@@ -97,7 +97,7 @@ const begin = (): Hand => {
   return begun;
 };
 
-/** Never rejects: how it went is the answer. */
+/** How it went is the answer; it rejects only when too many calls are open. */
 export const runProgram = (run: Run): Promise<Ran> =>
   new Promise((resolve) => {
     hand ??= begin();

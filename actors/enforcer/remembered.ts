@@ -1,4 +1,7 @@
-/** Signatures that were found good are not verified again: the policies of one block share their certificates. */
+/**
+ * Signatures that were found good are not verified again. Each validator proves the policies of a block with a quorum of
+ * its own, out of the same votes: what `proto/known-anchors.ts` does not know whole consists of parts that are known here.
+ */
 import { hex } from '#proto/bytes.ts';
 import type { Crypto } from '#proto/crypto.ts';
 

@@ -9,7 +9,7 @@ const waits = (of: Inspection): string => {
   return [...(of.own > 0 ? [`own ${of.own}`] : []), ...senders].join(', ') || 'nothing';
 };
 
-export const inspectionText = (of: Inspection): string => {
+const inspectionText = (of: Inspection): string => {
   const messages = of.messages.map(
     ({ atMs, kind, text }) => `  ${new Date(atMs).toISOString().slice(11, 23)} ${kind}  ${text}`,
   );

@@ -15,7 +15,7 @@ const TAPS_MAX = 8;
 /** A live trace that nobody reads for so long ends. */
 const LEASE_MS = 10_000;
 /** Spans of one answer. */
-export const SPANS_SHOWN_MAX = 10_000;
+const SPANS_SHOWN_MAX = 10_000;
 
 export type TraceSettings = {
   /** False: no context travels with messages. */
