@@ -30,7 +30,7 @@ export default defineConfig({
           include: [INTEGRATION],
           pool: 'forks',
           globalSetup: TEMPORARY,
-          maxWorkers: 2,
+          maxWorkers: 3,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
