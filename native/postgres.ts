@@ -81,6 +81,10 @@ const remedyOf = (code: string, said: string): string | undefined => {
   if (/valid client certificate/i.test(said)) {
     return 'it wants a certificate of ours: give sslcert and sslkey (PEM files) in the URL';
   }
+  // PostgreSQL gives it the code of a right that a user lacks.
+  if (/read-only file system/i.test(said)) {
+    return "its disk is read-only: look in the kernel's log there for why, then repair or remount it";
+  }
   return REMEDIES[code] ?? WORDS.find(([pattern]) => pattern.test(said))?.[1];
 };
 

@@ -1,7 +1,7 @@
 /** The projector's contact with SQL. A database that is away is a message to the core, not a crash. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DiskFullError, hasRoom } from '#native/disk.ts';
+import { DiskFullError, DiskReadOnlyError, hasRoom, isDiskReadOnly } from '#native/disk.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { explainFault } from '#native/postgres.ts';
 import type { Genesis } from '#proto/genesis.ts';
@@ -44,6 +44,7 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
     if (url !== 'embedded' || !existsSync(folder)) throw error;
     // Without room it fails in many words, and nothing is wrong with it; a new one would not fit either.
     if (!hasRoom(folder, EMBEDDED_ROOM_BYTES)) throw new DiskFullError(folder, error);
+    if (isDiskReadOnly(folder)) throw new DiskReadOnlyError(folder, error);
     const reason = explainFault(error, url);
     port.log('warn', 'the embedded database does not open: it is rebuilt from the chain', {
       reason,
@@ -126,6 +127,10 @@ const claim = async (session: Session) => {
 
 const openSession = async (session: Session): Promise<Self> => {
   const { config, port, genesis } = session;
+  if (session.database?.isDead() === true) {
+    await session.database.close();
+    session.database = undefined;
+  }
   // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
   session.database ??= await port.native(() => open(config, port));
   await checkGenesis(session.database, genesis);

@@ -104,7 +104,8 @@ const UNWRITABLE =
 const REASONS: { readonly [code: string]: string } = {
   ENOSPC: 'its disk is full: make room there',
   EDQUOT: 'the quota of this user is used up: make room there',
-  EROFS: UNWRITABLE,
+  EROFS:
+    "its disk is read-only: look in the kernel's log for why, then repair or remount it, or give another node.dataDir",
   EACCES: UNWRITABLE,
   EPERM: UNWRITABLE,
   // Node says so of a folder that it cannot make on a read-only disk.
