@@ -141,10 +141,10 @@ export const transactions = (
   return { retries: () => retries, transaction };
 };
 
-const ERROR_RESPONSE = 'E'.charCodeAt(0);
-const SEVERITY_PANIC = 'VPANIC\0';
-const isPanic = (data: Uint8Array): boolean =>
-  data[0] === ERROR_RESPONSE && Buffer.from(data).includes(SEVERITY_PANIC);
+/** A field of an error as the protocol has it; no text of a row holds a zero byte. */
+const SEVERITY_PANIC = '\0VPANIC\0';
+const isPanic = ({ buffer, byteOffset, byteLength }: Uint8Array): boolean =>
+  Buffer.from(buffer, byteOffset, byteLength).includes(SEVERITY_PANIC);
 
 /**
  * PGlite goes on after its own PANIC (it cannot write its log), and then may never come to an end, with its thread: it is
