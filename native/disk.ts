@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statfsSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -139,5 +140,15 @@ export const writeWhole = (file: string, bytes: Uint8Array | string, mode = 0o64
     // A disk that is read-only by now lets nothing be removed either.
     if (!(fault instanceof DiskReadOnlyError)) rmSync(made, { force: true });
     throw fault;
+  }
+};
+
+/** Removes what the next one replaces anyway: on a disk that has become read-only it stays. */
+export const abandon = (file: string): void => {
+  try {
+    unlinkSync(file);
+  } catch (error) {
+    const code = error instanceof Error ? codeOf(error) : '';
+    if (code !== 'ENOENT' && code !== DISK_READ_ONLY) throw error;
   }
 };

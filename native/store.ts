@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { DiskRefusal, diskFault, isReadOnly } from './disk.ts';
+import { DiskReadOnlyError, DiskRefusal, diskFault, isDiskReadOnly, isReadOnly } from './disk.ts';
 
 /** What a column takes and gives. A 64-bit integer beyond 2^53 throws when read as a number. */
 export type StoreValue = null | number | bigint | string | Uint8Array;
@@ -69,7 +69,16 @@ export const openStore = (path: string, options: StoreOptions): Store => {
   return storeOf(db, path);
 };
 
+/**
+ * A write-ahead log that was left behind is read through an index that others write: on a read-only disk SQLite may make do
+ * with less, or wait with its thread. A file that was closed in order has none, and is read there.
+ */
+const refuseLeftovers = (path: string): void => {
+  if (existsSync(`${path}-wal`) && isDiskReadOnly(path)) throw new DiskReadOnlyError(path);
+};
+
 const openFile = (path: string): DatabaseSync => {
+  refuseLeftovers(path);
   try {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
     return new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });

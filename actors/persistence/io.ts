@@ -72,9 +72,18 @@ type Session = {
   readonly port: IoPort<Self>;
 };
 
+/** What has died under an actor ends it: its next life opens the database anew, and says why it cannot. */
+const mourned = ({ database, port }: Session): void => {
+  if (database?.isDead() !== true) return;
+  const folder = join(port.dataDir, EMBEDDED_FOLDER);
+  if (isDiskReadOnly(folder)) throw new DiskReadOnlyError(folder);
+  throw new Error('the embedded database has panicked; it is opened anew');
+};
+
 const inTurn = (session: Session, work: () => Promise<void>): Promise<void> => {
-  session.turn = session.turn.then(work);
-  return session.turn;
+  const turn = session.turn.then(work).then(() => mourned(session));
+  session.turn = turn.catch(() => undefined); // who gave the command hears of it
+  return turn;
 };
 
 const opened = ({ database }: Session): Database => {
@@ -127,10 +136,6 @@ const claim = async (session: Session) => {
 
 const openSession = async (session: Session): Promise<Self> => {
   const { config, port, genesis } = session;
-  if (session.database?.isDead() === true) {
-    await session.database.close();
-    session.database = undefined;
-  }
   // PGlite makes its cluster without yielding: seconds, and more on a busy machine.
   session.database ??= await port.native(() => open(config, port));
   await checkGenesis(session.database, genesis);
@@ -191,7 +196,7 @@ const saveAcks = async (session: Session, records: Commands['acks']): Promise<vo
 
 const close = async ({ database, lease: held, port }: Session): Promise<void> => {
   if (database === undefined) return;
-  if (held !== undefined) {
+  if (held !== undefined && !database.isDead()) {
     await releaseLease(database, held).catch((error: unknown) => {
       const reason = explainFault(error, port.node.database.url);
       port.log('warn', 'the lease of the projector is not given back: it expires', { reason });

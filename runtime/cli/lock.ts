@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { abandon } from '#native/disk.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 
 export type Holder = {
@@ -125,7 +126,7 @@ export const takeLock = (dataDir: string, nowMs: number): Result<Lock, string> =
     const own: Holder = { pid: process.pid, bornAt: bornAt(process.pid), sinceMs: nowMs };
     const content = `${JSON.stringify(own)}\n`;
     if (create(file, content) || takeOver(file, content, nowMs)) {
-      return ok({ release: () => rmSync(file, { force: true }) });
+      return ok({ release: () => abandon(file) });
     }
     const held = read(file);
     const holder = held === undefined ? 'another process' : `process ${held.pid}`;

@@ -1,6 +1,6 @@
 /** What writes to a disk that becomes read-only while it is open: named with the remedy, nothing lost, nothing half. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DurableRecord } from '#actors/replica/machine/record.ts';
@@ -12,6 +12,8 @@ import { openChainFile } from '#native/chain-file.ts';
 import { crypto, writeKeyPair } from '#native/crypto.ts';
 import { openStore } from '#native/store.ts';
 import { openEmbedded } from '#runtime/bus/embedded.ts';
+import { takeLock } from '#runtime/cli/lock.ts';
+import { serveCalls } from '#runtime/control/local-calls.ts';
 import { crashReason } from '#runtime/thread/host.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { committedChain } from '#test/kit/committed-chain.ts';
@@ -107,11 +109,7 @@ describe.skipIf(!canFailDisk)(
       expect(await thrownBy(() => store.write(recordOf(2), []))).toEqual(refusal('safety.sqlite'));
       expect(store.load().durable?.lastActedView).toBe(1);
       store.close();
-      const meanwhile = open();
-      expect(meanwhile.load().durable?.lastActedView).toBe(1);
-      const write = () => meanwhile.write(recordOf(2), []);
-      expect(await thrownBy(write)).toEqual(refusal('safety.sqlite'));
-      meanwhile.close();
+      expect(await thrownBy(open)).toEqual(refusal('safety.sqlite'));
       disk.repair();
       const again = open();
       expect(again.load().durable?.lastActedView).toBe(1);
@@ -147,6 +145,29 @@ describe.skipIf(!canFailDisk)(
       open().close();
     });
 
+    test('a node that stops on it leaves its lock and its sockets, and the next one takes them over', async () => {
+      const lockOf = () => {
+        const lock = takeLock(disk.path, Date.now());
+        if (!lock.ok) throw new Error(lock.error);
+        return lock.value;
+      };
+      const [lock, calls] = [lockOf(), await serveCalls(at('control.sock'), {})];
+      execFileSync('sync', ['-f', disk.path]);
+      disk.fail();
+      await calls.close();
+      lock.release();
+      const refused = takeLock(disk.path, Date.now());
+      expect(refused).toMatchObject({
+        error: expect.stringMatching(/its disk is read-only: .*repair or remount it/),
+      });
+      disk.repair();
+      // A process with the number of one that has died, and another birth.
+      const held = JSON.parse(readFileSync(at('node.lock'), 'utf8')) as object;
+      writeFileSync(at('node.lock'), JSON.stringify({ ...held, bornAt: '1' }));
+      lockOf().release();
+      await (await serveCalls(at('control.sock'), {})).close();
+    });
+
     test('the outbox of the signer takes a detection whole or not at all, and goes on with the next', async () => {
       const folder = at('signer');
       mkdirSync(path.join(folder, 'keys'), { recursive: true });
@@ -177,21 +198,28 @@ describe.skipIf(!canFailDisk)(
       const chain = await sqlChain();
       for (let i = 0; i < 20; i++) chain.grow([anomalyTx({}, { counter: 100 + i })]);
       await giveDatabase(disk.path);
-      const { commands, mailbox, close } = await sqlAdapter('embedded', {}, at('persistence'));
-      await commands.open(null);
-      await commands.project(chain.read(1, 2));
-      expect(mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 2 });
+      const open = () => sqlAdapter('embedded', {}, at('persistence'));
+      const first = await open();
+      await first.commands.open(null);
+      await first.commands.project(chain.read(1, 2));
+      expect(first.mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 2 });
+      const second = await open();
       disk.fail();
-      const reason = expect.stringMatching(/embedded database: .*disk is read-only.*repair/i);
-      await commands.project(chain.read(3));
-      expect(mailbox.at(-1)).toMatchObject({ kind: 'unavailable', reason });
-      await commands.open(null);
-      expect(mailbox.at(-1)).toMatchObject({ kind: 'unavailable', reason });
+      const unavailable = {
+        kind: 'unavailable',
+        reason: expect.stringMatching(/embedded database: .*disk is read-only.*repair/i),
+      };
+      const project = () => first.commands.project(chain.read(3));
+      expect(await thrownBy(project)).toEqual(refusal('persistence/pglite'));
+      expect(first.mailbox.at(-1)).toMatchObject(unavailable);
+      await first.close?.();
+      await second.commands.open(null);
+      expect(second.mailbox.at(-1)).toMatchObject(unavailable);
       disk.repair();
-      await commands.open(null);
-      await commands.project(chain.read(1));
-      expect(mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 24 });
-      await close?.();
+      await second.commands.open(null);
+      await second.commands.project(chain.read(1));
+      expect(second.mailbox.at(-1)).toMatchObject({ kind: 'projected', height: 24 });
+      await second.close?.();
       chain.host.close();
     }, 120_000);
   },
