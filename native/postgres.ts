@@ -34,7 +34,9 @@ export const placeOf = (url: string): string => {
 };
 
 /** What to do, by the code of Node or SQLSTATE. */
-const REMEDIES: { readonly [code: string]: string } = {
+export type Remedies = { readonly [code: string]: string };
+
+const REMEDIES: Remedies = {
   ECONNREFUSED: 'nobody listens there: start the server, or correct host and port of the URL',
   ENOENT: 'a file is missing: the password file, a certificate, or the socket of the server',
   EACCES: 'a file may not be read by this user: the password file, a certificate, or the socket',
@@ -77,11 +79,15 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
 ];
 
 /** What a code alone does not tell apart. */
-const remedyOf = (code: string, said: string): string | undefined => {
+const remedyOf = (code: string, said: string, own: Remedies): string | undefined => {
   if (/valid client certificate/i.test(said)) {
     return 'it wants a certificate of ours: give sslcert and sslkey (PEM files) in the URL';
   }
-  return REMEDIES[code] ?? WORDS.find(([pattern]) => pattern.test(said))?.[1];
+  // PostgreSQL gives it the code of a right that a user lacks.
+  if (/read-only file system/i.test(said)) {
+    return "its disk is read-only: look in the kernel's log there for why, then repair or remount it";
+  }
+  return own[code] ?? REMEDIES[code] ?? WORDS.find(([pattern]) => pattern.test(said))?.[1];
 };
 
 /** The code of Node or the SQLSTATE of an error; '' where it has none. */
@@ -90,13 +96,13 @@ export const faultCode = (fault: unknown): string => {
   return typeof code === 'string' ? code : '';
 };
 
-/** One sentence: what the server or the way to it said, where, and what to do about it. */
-export const explainFault = (fault: unknown, url: string): string => {
+/** One sentence: what the server or the way to it said, where, and what to do about it; first as `own` says it. */
+export const explainFault = (fault: unknown, url: string, own: Remedies = {}): string => {
   const code = faultCode(fault);
   // What PostgreSQL as WebAssembly throws is not always an Error.
   const text = fault instanceof Error ? fault.message : inspect(fault, { breakLength: Infinity });
   const said = text === '' ? code : text;
-  const remedy = remedyOf(code, said);
+  const remedy = remedyOf(code, said, own);
   const where = url === 'embedded' ? 'the embedded database' : placeOf(url);
   return remedy === undefined ? `${where}: ${said}` : `${where}: ${said}; ${remedy}`;
 };

@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { DiskFullError, diskFault, isReadOnly } from './disk.ts';
+import { DiskReadOnlyError, DiskRefusal, diskFault, isDiskReadOnly, isReadOnly } from './disk.ts';
 
 /** What a column takes and gives. A 64-bit integer beyond 2^53 throws when read as a number. */
 export type StoreValue = null | number | bigint | string | Uint8Array;
@@ -32,8 +32,8 @@ export class StoreError extends Error {
 }
 
 /**
- * One SQLite file of one actor: what a transaction has written is on the disk when it returns. Without room on the disk
- * everything that writes throws DiskFullError and has written nothing; what was there stays, and is read.
+ * One SQLite file of one actor: what a transaction has written is on the disk when it returns. On a disk that is full
+ * or read-only everything that writes throws DiskRefusal and has written nothing; what was there stays, and is read.
  */
 export type Store = {
   /** Compile once and keep; the caller answers for the types of its own SQL. */
@@ -56,7 +56,7 @@ export type StoreOptions = {
 /** How long a reader of another process may hold the file before a write fails. */
 const BUSY_TIMEOUT_MS = 5000;
 
-/** Opens or creates. Throws StoreError or DiskFullError. `:memory:` is a store without a disk, for tests. */
+/** Opens or creates. Throws StoreError or DiskRefusal. `:memory:` is a store without a disk, for tests. */
 export const openStore = (path: string, options: StoreOptions): Store => {
   const db = openFile(path);
   try {
@@ -69,7 +69,16 @@ export const openStore = (path: string, options: StoreOptions): Store => {
   return storeOf(db, path);
 };
 
+/**
+ * A write-ahead log that was left behind is read through an index that others write: on a read-only disk SQLite may make do
+ * with less, or wait with its thread. A file that was closed in order has none, and is read there.
+ */
+const refuseLeftovers = (path: string): void => {
+  if (existsSync(`${path}-wal`) && isDiskReadOnly(path)) throw new DiskReadOnlyError(path);
+};
+
 const openFile = (path: string): DatabaseSync => {
+  refuseLeftovers(path);
   try {
     if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true });
     return new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
@@ -78,10 +87,10 @@ const openFile = (path: string): DatabaseSync => {
   }
 };
 
-/** A full disk and one that may not be written to are no damage of the file. */
+/** A disk that takes nothing and a file that may not be written to are no damage of the file. */
 const openingFault = (cause: unknown, path: string, otherwise: StoreErrorCode): Error => {
   const fault = diskFault(cause, path);
-  if (fault instanceof DiskFullError || fault instanceof StoreError) return fault;
+  if (fault instanceof DiskRefusal || fault instanceof StoreError) return fault;
   if (!isReadOnly(fault, path)) return new StoreError(otherwise, path, reasonOf(fault));
   const remedy = `let this user write to ${dirname(path)}, or give another data folder`;
   return new StoreError('read-only', path, `it may not be written to; ${remedy}`);

@@ -3,8 +3,8 @@ import { unreachable } from '#proto/result.ts';
 import type { Child, Restart, Supervisor } from './tree.ts';
 
 /**
- * How something ended. crash: an error, a kill, a start that failed; no-room: its disk is full, which is not its fault
- * and is mended from outside; normal: it said so; halt: it asks never to be started again.
+ * How something ended. crash: an error, a kill, a start that failed; no-room: its disk is full or read-only, which is
+ * not its fault and is mended from outside; normal: it said so; halt: it asks never to be started again.
  */
 export type Reason = 'crash' | 'no-room' | 'normal' | 'halt';
 

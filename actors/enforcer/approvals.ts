@@ -2,9 +2,10 @@
  * Policies that a person has let through although they are beyond what an agent does by itself. A file of the node, as
  * the brake is: whoever may write to the data folder may approve. What cannot be understood approves nothing.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { writeWhole } from '#native/disk.ts';
 import { audit } from './panic.ts';
 
 const approvals = z.record(z.string(), z.object({ by: z.string(), untilMs: z.number() }));
@@ -44,6 +45,5 @@ export const approve = (
   const added = policies.map(({ id, untilMs }) => [id, { by, untilMs }] as const);
   const file = fileOf(dataDir);
   const text = JSON.stringify(Object.fromEntries([...kept, ...added]));
-  writeFileSync(`${file}.new`, `${text}\n`, { mode: PRIVATE, flush: true });
-  renameSync(`${file}.new`, file);
+  writeWhole(file, `${text}\n`, PRIVATE);
 };

@@ -91,8 +91,11 @@ export const openDisk = (file: string) => {
       else timer.refresh();
     },
     close: () => {
-      settle();
-      store.close();
+      try {
+        settle();
+      } finally {
+        store.close();
+      }
     },
   };
 };

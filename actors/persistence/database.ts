@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { PGlite } from '@electric-sql/pglite';
 import pg from 'pg';
 import { connectionTo, faultCode } from '#native/postgres.ts';
 import { MIGRATIONS } from './migrations.ts';
@@ -26,6 +27,8 @@ export type Database = {
   transaction<T>(work: Work<T>, look?: Work<T | undefined>): Promise<T>;
   query(text: string, values?: readonly unknown[]): Promise<pg.QueryResult>;
   readonly retries: () => number;
+  /** It answers nothing any more and has to be opened anew: the embedded one after its PANIC. */
+  readonly isDead: () => boolean;
   close(): Promise<void>;
 };
 
@@ -138,6 +141,34 @@ export const transactions = (
   return { retries: () => retries, transaction };
 };
 
+/** A field of an error as the protocol has it; no text of a row holds a zero byte. */
+const SEVERITY_PANIC = '\0VPANIC\0';
+const isPanic = ({ buffer, byteOffset, byteLength }: Uint8Array): boolean =>
+  Buffer.from(buffer, byteOffset, byteLength).includes(SEVERITY_PANIC);
+
+/**
+ * PGlite goes on after its own PANIC (it cannot write its log), and then may never come to an end, with its thread: it is
+ * asked nothing more, and its files are closed. Returns whether that has happened.
+ */
+const guarded = (db: PGlite, died: () => void): (() => boolean) => {
+  let isDead = false;
+  const stream = db.execProtocolRawStream;
+  db.execProtocolRawStream = async (message, { onRawData, ...options }) => {
+    if (isDead) throw new Error('the embedded database has ended');
+    const hear = (data: Uint8Array): void => {
+      isDead ||= isPanic(data);
+      onRawData(data);
+    };
+    await stream.call(db, message, { ...options, onRawData: hear });
+    if (!isDead) return;
+    db.isInTransaction = () => false; // else it would be rolled back
+    const { FS } = db.Module;
+    for (const open of FS.streams) if (open) FS.close(open);
+    setImmediate(died); // its last words are on their way
+  };
+  return () => isDead;
+};
+
 /** PGlite as a server on a Unix socket that only this user can open. */
 const startEmbedded = async (folder: string) => {
   // One after the other, as all imports of a thread (runtime/thread/residence.ts says why).
@@ -147,9 +178,11 @@ const startEmbedded = async (folder: string) => {
   const sockets = mkdtempSync(join(tmpdir(), 'cybermesh-sql-'));
   const path = join(sockets, '.s.PGSQL.5432');
   const server = new PGLiteSocketServer({ db, path, maxConnections: 16 });
+  // Clients that wait for an answer hear that there will be none.
+  const isDead = guarded(db, () => void server.stop());
   const close = async (): Promise<void> => {
     await server.stop();
-    await db.close();
+    if (!isDead()) await db.close();
     rmSync(sockets, { recursive: true, force: true });
   };
   try {
@@ -160,6 +193,7 @@ const startEmbedded = async (folder: string) => {
   }
   return {
     pool: { host: sockets, port: 5432, user: 'postgres', database: 'postgres', ssl: false },
+    isDead,
     close,
   };
 };
@@ -229,5 +263,5 @@ export const openDatabase = async (settings: DatabaseSettings): Promise<Database
     await close();
     throw error;
   }
-  return { transaction, query, retries, close };
+  return { transaction, query, retries, isDead: embedded?.isDead ?? (() => false), close };
 };

@@ -1,7 +1,7 @@
 /** The projector's contact with SQL. A database that is away is a message to the core, not a crash. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { DiskFullError, hasRoom } from '#native/disk.ts';
+import { DiskFullError, DiskReadOnlyError, hasRoom, isDiskReadOnly } from '#native/disk.ts';
 import { readGenesis } from '#native/genesis-file.ts';
 import { explainFault } from '#native/postgres.ts';
 import type { Genesis } from '#proto/genesis.ts';
@@ -44,6 +44,7 @@ const open = async (config: PersistenceConfig, port: IoPort<Self>): Promise<Data
     if (url !== 'embedded' || !existsSync(folder)) throw error;
     // Without room it fails in many words, and nothing is wrong with it; a new one would not fit either.
     if (!hasRoom(folder, EMBEDDED_ROOM_BYTES)) throw new DiskFullError(folder, error);
+    if (isDiskReadOnly(folder)) throw new DiskReadOnlyError(folder, error);
     const reason = explainFault(error, url);
     port.log('warn', 'the embedded database does not open: it is rebuilt from the chain', {
       reason,
@@ -71,9 +72,18 @@ type Session = {
   readonly port: IoPort<Self>;
 };
 
+/** What has died under an actor ends it: its next life opens the database anew, and says why it cannot. */
+const mourned = ({ database, port }: Session): void => {
+  if (database?.isDead() !== true) return;
+  const folder = join(port.dataDir, EMBEDDED_FOLDER);
+  if (isDiskReadOnly(folder)) throw new DiskReadOnlyError(folder);
+  throw new Error('the embedded database has panicked; it is opened anew');
+};
+
 const inTurn = (session: Session, work: () => Promise<void>): Promise<void> => {
-  session.turn = session.turn.then(work);
-  return session.turn;
+  const turn = session.turn.then(work).then(() => mourned(session));
+  session.turn = turn.catch(() => undefined); // who gave the command hears of it
+  return turn;
 };
 
 const opened = ({ database }: Session): Database => {
@@ -186,7 +196,7 @@ const saveAcks = async (session: Session, records: Commands['acks']): Promise<vo
 
 const close = async ({ database, lease: held, port }: Session): Promise<void> => {
   if (database === undefined) return;
-  if (held !== undefined) {
+  if (held !== undefined && !database.isDead()) {
     await releaseLease(database, held).catch((error: unknown) => {
       const reason = explainFault(error, port.node.database.url);
       port.log('warn', 'the lease of the projector is not given back: it expires', { reason });

@@ -77,11 +77,21 @@ export const sign = (
   return { kind: 'signed', row, ...encodeSigned(signed.value) };
 };
 
+/** The number of this life. On a disk that does not take it nothing stays open: it is tried for as long as it takes. */
+const begun = (store: SignerStore): ReturnType<SignerStore['incarnation']> => {
+  try {
+    return store.transaction(store.incarnation);
+  } catch (fault) {
+    store.close();
+    throw fault;
+  }
+};
+
 export const io: Io<SignerConfig, Self, Commands> = (config, port) => {
   const keys = readPrivateKey(join(port.node.dataDir, 'keys', config.key));
   const identity: Identity = { keys, crypto };
   const store = openSignerStore(join(port.dataDir, 'signer.sqlite'));
-  const { instance, first } = store.transaction(store.incarnation);
+  const { instance, first } = begun(store);
   const writes = groupCommit(store, port);
   return {
     commands: {

@@ -1,5 +1,5 @@
 /** Finds a command by its name and runs it. */
-import { isDiskFull } from '#native/disk.ts';
+import { isDiskRefusal } from '#native/disk.ts';
 import { ACTORS_ROOT } from '#runtime/topology/actors.ts';
 import { closest } from '#runtime/topology/nearest.ts';
 import { takeOutput } from './arguments.ts';
@@ -113,7 +113,7 @@ export const main = async (
   try {
     return await command.run(args, io);
   } catch (fault) {
-    if (!isDiskFull(fault)) throw fault;
+    if (!isDiskRefusal(fault)) throw fault;
     io.err(`error: ${(fault as Error).message}`);
     return EXIT.failure;
   }

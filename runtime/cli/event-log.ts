@@ -44,7 +44,8 @@ export const logLine = (event: RuntimeEvent): LogLine => {
       return line(event.level, event.path, event.text, event.fields);
     case 'crash': {
       const { path, reason, kind, error, stack } = event.crash;
-      if (reason === 'no-room') return line('error', path, `waits for room: ${error}`, { kind });
+      if (reason === 'no-room')
+        return line('error', path, `waits for its disk: ${error}`, { kind });
       return line('error', path, `crashed in ${kind}: ${error}`, { stack });
     }
     case 'started':

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { abandon } from '#native/disk.ts';
 import { err, ok, type Result } from '#proto/result.ts';
 
 export type Holder = {
@@ -104,7 +105,8 @@ const UNWRITABLE =
 const REASONS: { readonly [code: string]: string } = {
   ENOSPC: 'its disk is full: make room there',
   EDQUOT: 'the quota of this user is used up: make room there',
-  EROFS: UNWRITABLE,
+  EROFS:
+    "its disk is read-only: look in the kernel's log for why, then repair or remount it, or give another node.dataDir",
   EACCES: UNWRITABLE,
   EPERM: UNWRITABLE,
   // Node says so of a folder that it cannot make on a read-only disk.
@@ -124,7 +126,7 @@ export const takeLock = (dataDir: string, nowMs: number): Result<Lock, string> =
     const own: Holder = { pid: process.pid, bornAt: bornAt(process.pid), sinceMs: nowMs };
     const content = `${JSON.stringify(own)}\n`;
     if (create(file, content) || takeOver(file, content, nowMs)) {
-      return ok({ release: () => rmSync(file, { force: true }) });
+      return ok({ release: () => abandon(file) });
     }
     const held = read(file);
     const holder = held === undefined ? 'another process' : `process ${held.pid}`;

@@ -7,6 +7,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { deserialize, serialize } from 'node:v8';
 import { type Endpoint, expose, type Remote, wrap } from 'comlink';
+import { abandon } from '#native/disk.ts';
 import { withDeadline } from '../thread/port.ts';
 
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
@@ -86,7 +87,7 @@ export const serveCalls = async (path: string, calls: object): Promise<CallServe
       const closed = new Promise<void>((done) => server.close(() => done()));
       for (const socket of sockets) socket.destroy();
       await closed;
-      await rm(path, { force: true });
+      abandon(path);
     },
   };
 };

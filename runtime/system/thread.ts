@@ -163,7 +163,7 @@ export type DeadLetter = {
 export type Crash = {
   readonly actor: number;
   readonly path: string;
-  /** no-room: a disk is full; it is started again until there is room. */
+  /** no-room: a disk is full or read-only; it is started again until the disk takes something. */
   readonly reason: 'crash' | 'no-room';
   /** Kind of the message in hand, or the phase: init, open, start, io. */
   readonly kind: string;

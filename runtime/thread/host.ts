@@ -1,6 +1,6 @@
 /** What the actors of a thread need of it: the register, and the way to the main thread. */
 import { unixMs } from '#native/clock.ts';
-import { isDiskFull } from '#native/disk.ts';
+import { isDiskRefusal } from '#native/disk.ts';
 import type { SlabPool } from '#native/lanes/slab.ts';
 import type { LogFields, LogLevel, SystemEvent } from '../actor.ts';
 import { type Dump, dumpOf } from '../flight/report.ts';
@@ -53,7 +53,7 @@ export const thrown = (error: unknown): { readonly error: string; readonly stack
 
 /** What an error that ended an actor means for its supervisor. */
 export const crashReason = (error: unknown): Crash['reason'] =>
-  isDiskFull(error) ? 'no-room' : 'crash';
+  isDiskRefusal(error) ? 'no-room' : 'crash';
 
 /**
  * Random 32-bit words for trace and span ids: xorshift128. The seed is the main thread's: to load a source of randomness costs

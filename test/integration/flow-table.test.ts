@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { F, FEATURE_COUNT, FLOW } from '#proto/flow-batch.ts';
@@ -41,6 +41,14 @@ const readAll = async (source: object, dataDir = folder) => {
   });
   await reader.adapter.close?.();
   return { ...reader, numbers };
+};
+
+/** `<name>.crt` and `<name>.key` for this machine, of no authority that anybody trusts. */
+const selfSigned = (place: string, name: string): void => {
+  const how = ['req', '-x509', '-newkey', 'rsa:2048', '-noenc', '-days', '2', '-subj'];
+  const files = ['-keyout', `${name}.key`, '-out', `${name}.crt`];
+  const host = ['/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  execFileSync('openssl', [...how, ...host, ...files], { cwd: place, stdio: 'pipe' });
 };
 
 type Line = { from?: number; to?: number; sha?: string; settled?: boolean; end?: boolean };
@@ -176,6 +184,154 @@ describe.skipIf(!hasPostgres)(`a table of flows ${NEEDS_POSTGRES}`, () => {
     await disturbed;
     await reader.adapter.close?.();
     expect(numbers.every((number, at) => number === at + 1)).toBe(true);
+  }, 120_000);
+
+  /** A role of its own that may read a table of its own with so many rows. */
+  const giveTable = async (name: string, rows: number): Promise<void> => {
+    await server.execute(`CREATE ROLE ${name} LOGIN PASSWORD 'right'`);
+    await server.execute(`GRANT USAGE ON SCHEMA public TO ${name}`);
+    await fillFlowTable(server, name, rows);
+    await server.execute(`GRANT SELECT ON ${name} TO ${name}`);
+  };
+  const urlOf = (user: string, parts: Partial<URL> = {}, search: object = {}): string => {
+    const url = new URL(server.url);
+    Object.assign(url, { username: user, password: 'right', ...parts });
+    for (const [name, value] of Object.entries(search)) url.searchParams.set(name, value);
+    return url.href;
+  };
+  const upTo = (rows: number): readonly number[] => Array.from({ length: rows }, (_, i) => i + 1);
+  const isSaid = ({ log }: { readonly log: readonly string[] }, words: RegExp) =>
+    expect.poll(() => log.join('\n'), { timeout: 30_000 }).toMatch(words);
+
+  test('what a server refuses at the start is named with its place and remedy; mended, every row is read', async () => {
+    await giveTable('starting', 300);
+    const faults: readonly (readonly [string, RegExp, string])[] = [
+      [
+        "ALTER ROLE starting PASSWORD 'other'",
+        /starting@127\.0\.0\.1:\d+\/postgres: .*the password is refused: correct it in passwordFile/,
+        "ALTER ROLE starting PASSWORD 'right'",
+      ],
+      [
+        'REVOKE SELECT ON starting FROM starting',
+        /denied for table starting; the user lacks a right: grant SELECT on starting, and USAGE/,
+        'GRANT SELECT ON starting TO starting',
+      ],
+      [
+        'ALTER TABLE starting RENAME COLUMN flow_duration TO lasted',
+        /starting is not a table of flows: 1 of 79 columns are missing: flow_duration/,
+        'ALTER TABLE starting RENAME COLUMN lasted TO flow_duration',
+      ],
+      [
+        'ALTER TABLE starting RENAME COLUMN id TO number',
+        /the column id of starting is not unique by itself: name a key that is/,
+        'ALTER TABLE starting RENAME COLUMN number TO id',
+      ],
+    ];
+    for (const [fault, expected, mend] of faults) {
+      await server.execute(fault);
+      const dataDir = mkdtempSync(join(tmpdir(), 'cybermesh-table-'));
+      const source = sourceOf('starting', { url: urlOf('starting') });
+      const reader = await telemetryReader(dataDir, source);
+      const numbers: number[] = [];
+      const reading = reader.read((batch) => {
+        numbers.push(...numbersOf(batch));
+        return 'on';
+      });
+      await isSaid(reader, expected);
+      expect(reader.log.join('\n')).not.toMatch(/right@|other@/);
+      await server.execute(mend);
+      await reading;
+      await reader.adapter.close?.();
+      expect(numbers).toEqual(upTo(300));
+    }
+  }, 120_000);
+
+  test('a certificate of an authority that is not named, or of another host, is said so; with both right the way is encrypted', async () => {
+    await giveTable('trusting', 50);
+    const strict = { sslmode: 'verify-full' };
+    const trusted = { ...strict, sslrootcert: server.certificate };
+    const refusals: readonly (readonly [string, RegExp])[] = [
+      [urlOf('trusting', { hostname: 'localhost' }, strict), /not trusted: .*sslrootcert/],
+      [urlOf('trusting', {}, trusted), /certificate is for another host: use the name in the cert/],
+    ];
+    for (const [url, expected] of refusals) {
+      const reader = await telemetryReader(folder, sourceOf('trusting', { url }));
+      await reader.adapter.commands.begin({});
+      void reader.adapter.commands.next({ epoch: 1 });
+      await isSaid(reader, expected);
+      await reader.adapter.close?.();
+    }
+    const url = urlOf('trusting', { hostname: 'localhost' }, trusted);
+    expect((await readAll(sourceOf('trusting', { url }))).numbers).toEqual(upTo(50));
+  }, 60_000);
+
+  test('a password and a certificate that change, a column that goes, and a server that becomes read-only in the middle: no row is repeated or left out', async () => {
+    await giveTable('changing', 100);
+    const passwordFile = join(folder, 'password');
+    writeFileSync(passwordFile, 'right\n');
+    const data = dirname(server.certificate);
+    const rootcert = join(folder, 'root.crt');
+    copyFileSync(server.certificate, rootcert);
+    const search = { sslmode: 'verify-full', sslrootcert: rootcert };
+    const url = urlOf('changing', { hostname: 'localhost', password: '' }, search);
+    const reader = await telemetryReader(
+      folder,
+      sourceOf('changing', { url, passwordFile, pollMs: 20, batch: 30 }),
+    );
+    const numbers: number[] = [];
+    const reading = reader.read((batch) => {
+      numbers.push(...numbersOf(batch));
+      return numbers.length >= 600 ? 'stop' : 'on';
+    });
+    const grows = async (): Promise<void> => {
+      const wanted = numbers.length + 100;
+      await fillFlowTable(server, 'changing', 100, numbers.length + 1);
+      await expect.poll(() => numbers.length, { timeout: 30_000 }).toBe(wanted);
+    };
+    const cut = () =>
+      server.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'changing'",
+      );
+    await expect.poll(() => numbers.length, { timeout: 30_000 }).toBe(100);
+
+    await server.execute("ALTER ROLE changing PASSWORD 'second'");
+    await cut();
+    await isSaid(reader, /the password is refused: correct it in passwordFile/);
+    writeFileSync(passwordFile, 'second\n');
+    await grows();
+
+    const pair = ['server.crt', 'server.key'];
+    for (const name of pair) copyFileSync(join(data, name), join(folder, name));
+    selfSigned(folder, 'other');
+    for (const [k, name] of ['other.crt', 'other.key'].entries()) {
+      writeFileSync(join(data, pair[k]!), readFileSync(join(folder, name)));
+    }
+    await server.execute('SELECT pg_reload_conf()');
+    await cut();
+    await isSaid(reader, /certificate is not trusted: .*sslrootcert/);
+    for (const name of pair) writeFileSync(join(data, name), readFileSync(join(folder, name)));
+    await server.execute('SELECT pg_reload_conf()');
+    await grows();
+
+    await server.execute('ALTER TABLE changing RENAME COLUMN tot_fwd_pkts TO packets');
+    await isSaid(reader, /changing is not a table of flows: 1 of 79 columns .*tot_fwd_pkts/);
+    await server.execute('ALTER TABLE changing RENAME COLUMN packets TO tot_fwd_pkts');
+    await grows();
+
+    const said = reader.log.length;
+    await server.execute('ALTER SYSTEM SET default_transaction_read_only = on');
+    await server.down();
+    await server.up();
+    const later = (): string => reader.log.slice(said).join('\n');
+    await expect.poll(later, { timeout: 30_000 }).toMatch(/is read again/);
+    expect(later()).not.toMatch(/read-only/);
+    await server.execute('ALTER SYSTEM RESET ALL');
+    await server.execute('SELECT pg_reload_conf()');
+    await grows();
+    await grows();
+    await reading;
+    await reader.adapter.close?.();
+    expect(numbers).toEqual(upTo(600));
   }, 120_000);
 
   test('rows that no vector can be made of are counted and skipped', async () => {

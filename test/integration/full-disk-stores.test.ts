@@ -11,7 +11,7 @@ import { io as signerIo } from '#actors/signer/io.ts';
 import type { Self as SignerSelf } from '#actors/signer/messages.ts';
 import { openChainFile } from '#native/chain-file.ts';
 import { crypto, writeKeyPair } from '#native/crypto.ts';
-import { isDiskFull } from '#native/disk.ts';
+import { isDiskRefusal } from '#native/disk.ts';
 import { openEmbedded } from '#runtime/bus/embedded.ts';
 import { openLog } from '#runtime/log.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
@@ -34,7 +34,7 @@ const untilFull = async (work: (n: number) => unknown): Promise<number> => {
     try {
       await work(n);
     } catch (error) {
-      expect(isDiskFull(error), String(error)).toBe(true);
+      expect(isDiskRefusal(error), String(error)).toBe(true);
       return n;
     }
   }
@@ -251,13 +251,14 @@ describe.skipIf(!canMount)(`PGlite on a full disk ${NEEDS_ROOT}`, () => {
     }
   }, 120_000);
 
-  test('opened without room it is left as it is, not made anew; with room it opens', async () => {
+  test('opened on a disk that is full or read-only it is left as it is, not made anew; then it opens', async () => {
     const disk = smallDisk(128 << 20);
     const chain = await sqlChain();
     const folder = path.join(disk.path, 'persistence');
     mkdirSync(folder);
-    const opened = async () => {
+    const opened = async (meanwhile = (): void => undefined) => {
       const adapter = await sqlAdapter('embedded', {}, folder);
+      meanwhile();
       await adapter.commands.open(null);
       await adapter.close?.();
       return adapter.mailbox.at(-1);
@@ -271,6 +272,12 @@ describe.skipIf(!canMount)(`PGlite on a full disk ${NEEDS_ROOT}`, () => {
       expect(await opened()).toMatchObject({ kind: 'unavailable', reason });
       expect(files()).toBe(before);
       disk.free();
+      expect(await opened(() => disk.readOnly(true))).toMatchObject({
+        kind: 'unavailable',
+        reason: expect.stringMatching(/embedded database: .*: the disk is read-only; .*repair/),
+      });
+      expect(files()).toBe(before);
+      disk.readOnly(false);
       expect(await opened()).toMatchObject({ kind: 'opened' });
       expect(files()).toBe(before);
     } finally {

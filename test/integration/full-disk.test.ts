@@ -30,7 +30,7 @@ const waited = (run: Running, times: number): Promise<true> =>
   until(
     () => {
       if (run.child.exitCode !== null) throw new Error(`it ended: ${run.output().slice(-4000)}`);
-      return run.output().split('"msg":"waits for room: ').length > times;
+      return run.output().split('"msg":"waits for its disk: ').length > times;
     },
     RUN_MS,
     50,
@@ -137,7 +137,7 @@ describe.skipIf(!canMount)(`a node on a full disk ${NEEDS_ROOT}`, () => {
     disk.readOnly(false);
     expect([refused.code, refused.stderr]).toEqual([
       1,
-      expect.stringMatching(/the data folder .* may not be written to: let this user write there/),
+      expect.stringMatching(/the data folder .* its disk is read-only: .*repair or remount it/),
     ]);
   });
 });

@@ -1,4 +1,4 @@
-/** What goes wrong with a broker while a node runs: a topic that vanishes, a password and a certificate that change. */
+/** What goes wrong with a broker while a node runs: a topic that vanishes, a right, a password, a certificate that change. */
 import { copyFileSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Kafka as Client } from 'kafkajs';
@@ -7,6 +7,7 @@ import { makeCertificates } from '#test/kit/certificates.ts';
 import { KAFKA_VERSIONS, type Kafka, kafkaNeeds, provideKafka, USER } from '#test/kit/kafka.ts';
 import { CREATE, type KafkaBus, openBus } from '#test/kit/kafka-bus.ts';
 import { jars, java } from '#test/kit/kafka-process.ts';
+import { grant, type Right, revoke } from '#test/kit/kafka-rights.ts';
 import { temporaryFolder } from '#test/kit/processes.ts';
 import { until } from '#test/kit/system.ts';
 
@@ -47,7 +48,7 @@ describe.skipIf(kafkaNeeds() !== '')(
     let broker: Kafka;
     const other = temporaryFolder();
     beforeAll(async () => {
-      broker = await provideKafka(version);
+      broker = await provideKafka(version, { rights: true });
       await broker.start();
     }, 400_000);
     afterAll(async () => {
@@ -70,6 +71,57 @@ describe.skipIf(kafkaNeeds() !== '')(
       await admin.createTopics({ topics: [{ topic: 'gone', numPartitions: CREATE.partitions }] });
       await after;
       expect(await readAll(bus, 'gone', 1)).toEqual(['after']);
+      await admin.disconnect();
+      await bus.close();
+    });
+
+    test('a right that our user lacks is named with its topic or group: refused at the start, waited for in the middle', {
+      timeout: TURN_MS,
+    }, async () => {
+      const client = new Client({ brokers: [`127.0.0.1:${broker.ports.plain}`], logLevel: 0 });
+      const admin = client.admin();
+      await admin.connect();
+      const { username: user } = USER;
+      const read: Right = { on: 'topic', name: 'guarded', to: 'read', user };
+      const write: Right = { ...read, to: 'write' };
+      const group: Right = { on: 'group', name: 'reader', to: 'read', user };
+      const others = [read, group].map((one) => ({ ...one, user: 'somebody' }));
+      await grant(admin, others);
+      await admin.createTopics({ topics: [{ topic: 'guarded', numPartitions: 1 }] });
+      const brokers = [`127.0.0.1:${broker.ports.sasl}`];
+      const sasl = { mechanism: 'scram-sha-256', ...USER } as const;
+      const open = () => openBus(broker, ['guarded'], { ...quick, brokers, sasl });
+      await expect(open()).rejects.toThrow(
+        /our user lacks a right on the topic guarded \(TOPIC_AUTHORIZATION_FAILED\): grant it READ/,
+      );
+      await grant(admin, [read, write]);
+      const bus = await open();
+      await insist(bus, 'guarded', 'first');
+      await revoke(admin, [write]);
+      const second = insist(bus, 'guarded', 'second');
+      const noWrite = /publishing to guarded: .*TOPIC_AUTHORIZATION_FAILED.*: grant .*WRITE/;
+      await until(isSaid(bus, noWrite), WAIT_MS, 50);
+      await grant(admin, [write]);
+      await second;
+      const both = readAll(bus, 'guarded', 2);
+      const noGroup = /group reader .*GROUP_AUTHORIZATION_FAILED.*: grant .*READ on .*group/;
+      await until(isSaid(bus, noGroup), WAIT_MS, 50);
+      await grant(admin, [group]);
+      expect(await both).toEqual(['first', 'second']);
+      await revoke(admin, [read]);
+      const again = readAll(bus, 'guarded', 2);
+      const noRead = /waits for guarded: .*TOPIC_AUTHORIZATION_FAILED.*: grant .*READ/;
+      await until(isSaid(bus, noRead), WAIT_MS, 50);
+      // Whoever watches its end is refused, too, and begins anew.
+      const begun = (): number => bus.grown.filter((topic) => topic === 'guarded').length;
+      const before = begun();
+      await until(() => begun() > before + 1, WAIT_MS, 50);
+      await grant(admin, [read]);
+      expect(await again).toEqual(['first', 'second']);
+      // Each of the three was said once, and nothing of all the others.
+      const errors = bus.said.filter(({ level }) => level === 'error');
+      expect(errors.map(({ text }) => text)).toHaveLength(3);
+      await revoke(admin, others);
       await admin.disconnect();
       await bus.close();
     });

@@ -10,6 +10,8 @@ type Place = {
   /** PEM: certificate of the authority that clients' certificates must be of, where they need one. */
   readonly ca: string;
   readonly user: { readonly username: string; readonly password: string };
+  /** Whether rights count: of a topic or group that has any, and for whoever gives a password or a certificate. */
+  readonly rights: boolean;
 };
 
 const HOST = '127.0.0.1';
@@ -49,6 +51,13 @@ const securityOf = ({ keystore, ca, user }: Place): readonly (readonly [string, 
   ];
 };
 
+/** The listeners without names are the operator's. */
+const RIGHTS: readonly (readonly [string, string])[] = [
+  ['authorizer.class.name', 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'],
+  ['super.users', 'User:ANONYMOUS'],
+  ['allow.everyone.if.no.acl.found', 'true'],
+];
+
 export const propertiesOf = (place: Place): string => {
   const { ports, folder } = place;
   const clients = [
@@ -70,6 +79,7 @@ export const propertiesOf = (place: Place): string => {
     ['advertised.listeners', addresses],
     ['listener.security.protocol.map', `${protocols},CONTROLLER:PLAINTEXT`],
     ...securityOf(place),
+    ...(place.rights ? RIGHTS : []),
     ['log.dirs', path.join(folder, 'data')],
     ['num.partitions', '1'],
     ['offsets.topic.replication.factor', '1'],

@@ -82,7 +82,7 @@ const portsOf = async (): Promise<KafkaPorts> => ({
 /** Provides a broker that is not started yet. Rejects with what is missing on this machine and how to get it. */
 export const provideKafka = async (
   version: string = KAFKA_VERSIONS.four,
-  given?: { readonly folder?: string; readonly ports?: KafkaPorts },
+  given?: { readonly folder?: string; readonly ports?: KafkaPorts; readonly rights?: boolean },
 ): Promise<Kafka> => {
   const missing = ['java', 'mvn', 'openssl'].filter((one) => programOf(one) === undefined);
   if (missing.length > 0) throw new Error(missing.map((one) => REMEDY[one]).join('\n'));
@@ -92,7 +92,8 @@ export const provideKafka = async (
   const ports = given?.ports ?? (await portsOf());
   const { ca, otherCa, keystore, client } = await makeCertificates(folder);
   const properties = path.join(folder, 'server.properties');
-  writeFileSync(properties, propertiesOf({ ports, folder, keystore, ca, user: USER }));
+  const rights = given?.rights === true;
+  writeFileSync(properties, propertiesOf({ ports, folder, keystore, ca, user: USER, rights }));
   if (!existsSync(path.join(folder, 'data', 'meta.properties'))) await format(lib, properties);
   let child: ChildProcess | undefined;
   const start = async (): Promise<void> => {

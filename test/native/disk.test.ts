@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readPrivateKey, writeKeyPair } from '#native/crypto.ts';
-import { DiskFullError, isDiskFull, writeWhole } from '#native/disk.ts';
-import { openStore, StoreError } from '#native/store.ts';
+import { DiskFullError, DiskReadOnlyError, isDiskRefusal, writeWhole } from '#native/disk.ts';
+import { openStore } from '#native/store.ts';
 import { canMount, NEEDS_ROOT, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
 
 const MIGRATIONS = ['CREATE TABLE entry (key INTEGER PRIMARY KEY, value BLOB NOT NULL) STRICT'];
@@ -50,7 +50,7 @@ describe.skipIf(!canMount)(`a full disk ${NEEDS_ROOT}`, () => {
     );
     expect(kept).toBeGreaterThan(0);
     expect(count()).toBe(kept);
-    expect(isDiskFull(thrownBy(() => put.run(kept, new Uint8Array(10_000))))).toBe(true);
+    expect(isDiskRefusal(thrownBy(() => put.run(kept, new Uint8Array(10_000))))).toBe(true);
     expect(count()).toBe(kept);
     store.close();
     const again = entries();
@@ -62,7 +62,7 @@ describe.skipIf(!canMount)(`a full disk ${NEEDS_ROOT}`, () => {
     const { store, put, count } = entries();
     put.run(0, VALUE);
     disk.fill();
-    expect(isDiskFull(thrownBy(() => put.run(1, new Uint8Array(200_000))))).toBe(true);
+    expect(isDiskRefusal(thrownBy(() => put.run(1, new Uint8Array(200_000))))).toBe(true);
     disk.free();
     put.run(1, new Uint8Array(200_000));
     expect(count()).toBe(2);
@@ -90,14 +90,14 @@ describe.skipIf(!canMount)(`a full disk ${NEEDS_ROOT}`, () => {
     write();
   });
 
-  test('a store on a disk that may not be written to is named so, with what to do', () => {
+  test('a store on a read-only disk is named so, with what to do', () => {
     entries().store.close();
     disk.readOnly(true);
     for (const folder of ['data', 'other']) {
       const file = path.join(disk.path, folder, 'a.db');
       const fault = thrownBy(() => openStore(file, { migrations: [...MIGRATIONS, 'SELECT 1'] }));
-      expect(fault).toBeInstanceOf(StoreError);
-      expect(fault.message).toMatch(/may not be written to; let this user write to /);
+      expect(fault).toBeInstanceOf(DiskReadOnlyError);
+      expect(fault.message).toMatch(/a\.db: the disk is read-only; .*repair or remount the disk/);
     }
     disk.readOnly(false);
   });

@@ -1,7 +1,7 @@
 /** Pages of a table, one after the other, from a server that may go and come back. Memory: two pages. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { connectionTo, explainFault } from '#native/postgres.ts';
+import { connectionTo, explainFault, type Remedies } from '#native/postgres.ts';
 import type { PostgresConfig } from '../config.ts';
 import { type Columns, columnsOf } from '../flows/columns.ts';
 import type { Reporter } from '../reading.ts';
@@ -66,6 +66,12 @@ const connect = async (
   }
 };
 
+/** Reading takes less than the tables of our own do. */
+const remediesOf = ({ table }: PostgresConfig): Remedies => ({
+  '42501': `the user lacks a right: grant SELECT on ${table}, and USAGE on its schema`,
+  '3F000': `the schema does not exist: correct the name of the table, ${table}`,
+});
+
 /** Throws where the columns are not those of flows: nothing is read, and nothing skipped, until they are. */
 const headerReader = ({ table, key }: PostgresConfig) => {
   let names = '';
@@ -95,7 +101,7 @@ export const openPages = (source: PostgresConfig, report: Reporter): Pages => {
   const failed = async (fault: unknown): Promise<void> => {
     drop(open);
     report.emit('table_failures', 1);
-    const reason = explainFault(fault, source.url);
+    const reason = explainFault(fault, source.url, remediesOf(source));
     if (reason !== said || failures % SAID_EVERY === 0) {
       report.log('warn', 'the table of flows cannot be read; it is tried again', { reason });
     }

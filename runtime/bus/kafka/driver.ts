@@ -3,8 +3,8 @@
  * deadlines are ours, so that the contract is the one of the embedded bus.
  *
  * While no broker answers, publishing and fetching say `unavailable`; the reason is logged once with what to do, and all
- * goes on by itself afterwards. What waiting cannot mend (a password, a certificate, missing topics that are not to be
- * made) ends the opening with a KafkaRefusal.
+ * goes on by itself afterwards. What waiting cannot mend (a password, a certificate, a right, missing topics that are not
+ * to be made) ends the opening with a KafkaRefusal.
  */
 import type { Bus, FetchOutcome } from '../driver.ts';
 import { faultOf, KafkaRefusal, kafkaTypeOf } from './faults.ts';

@@ -10,8 +10,8 @@ export type Fault = {
 /** A refusal of ours, with its remedy. */
 export class KafkaRefusal extends Error {
   readonly fault: Fault;
-  constructor(fault: Fault) {
-    super(`${fault.reason}: ${fault.remedy}`);
+  constructor(fault: Fault, cause?: unknown) {
+    super(`${fault.reason}: ${fault.remedy}`, { cause });
     this.name = 'KafkaRefusal';
     this.fault = fault;
   }
@@ -55,6 +55,20 @@ export const kafkaTypeOf = (error: unknown): string => cluesOf(error).type;
 
 const permanent = (reason: string, remedy: string): Fault => ({ permanent: true, reason, remedy });
 const passing = (reason: string, remedy: string): Fault => ({ permanent: false, reason, remedy });
+
+export const TOPIC_DENIED = 'TOPIC_AUTHORIZATION_FAILED';
+export const GROUP_DENIED = 'GROUP_AUTHORIZATION_FAILED';
+
+const RIGHTS: { readonly [type: string]: string } = {
+  [TOPIC_DENIED]:
+    'grant it READ, WRITE and DESCRIBE on each topic, and CREATE where create is given',
+  [GROUP_DENIED]: 'grant it READ on each group',
+  CLUSTER_AUTHORIZATION_FAILED: 'grant it WRITE on its topics, and CREATE where create is given',
+};
+
+/** Our user lacks a right; `type` is Kafka's word for it. */
+export const lacking = (what: string, type: string): Fault =>
+  permanent(`our user lacks a right on ${what} (${type})`, RIGHTS[type] ?? 'grant it');
 
 const UNTRUSTED =
   /^(?:SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|UNABLE_TO_VERIFY_LEAF_SIGNATURE|UNABLE_TO_GET_ISSUER_CERT(?:_LOCALLY)?|CERT_SIGNATURE_FAILURE|CERT_UNTRUSTED)$/;
@@ -129,13 +143,10 @@ const ofProtocol = ({ type, message }: Clues): Fault | undefined => {
       );
     case 'SASL_AUTHENTICATION_FAILED':
       return permanent('the broker refuses user or password', 'mend sasl');
-    case 'TOPIC_AUTHORIZATION_FAILED':
-    case 'GROUP_AUTHORIZATION_FAILED':
+    case TOPIC_DENIED:
+    case GROUP_DENIED:
     case 'CLUSTER_AUTHORIZATION_FAILED':
-      return permanent(
-        `the broker does not allow it (${type})`,
-        'grant our user READ, WRITE and DESCRIBE on topics, READ on groups (CREATE where create is given)',
-      );
+      return lacking('it', type);
     case 'INVALID_REPLICATION_FACTOR':
       return permanent(
         'fewer brokers than create.replication',

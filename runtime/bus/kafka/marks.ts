@@ -2,7 +2,7 @@
  * Committed marks of groups, kept by Kafka's own group coordinator. Nobody joins a group: marks are committed as those of
  * a group without members. They are written MARKS_MS after they were told, all of a group together.
  */
-import { kafkaTypeOf } from './faults.ts';
+import { GROUP_DENIED, KafkaRefusal, kafkaTypeOf, lacking } from './faults.ts';
 import { CONNECTION, type Health } from './health.ts';
 import type { Link } from './link.ts';
 import { EARLIEST, offsetsOf } from './offsets.ts';
@@ -68,7 +68,10 @@ const load = async (book: Book, topic: string, group: string): Promise<readonly 
       return marks;
     } catch (error) {
       link.doubtCoordinator(groupId);
-      if (!COORDINATOR.test(kafkaTypeOf(error)) || settings.now() >= untilMs) throw error;
+      const type = kafkaTypeOf(error);
+      if (type === GROUP_DENIED)
+        throw new KafkaRefusal(lacking(`the group ${groupId}`, type), error);
+      if (!COORDINATOR.test(type) || settings.now() >= untilMs) throw error;
       await pause(COORDINATOR_LOOK_MS);
     }
   }

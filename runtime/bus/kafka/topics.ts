@@ -1,5 +1,5 @@
 /** The topics that the bus needs: made with stated settings, or named with what to do when they are missing. */
-import { KafkaRefusal, kafkaTypeOf } from './faults.ts';
+import { KafkaRefusal, kafkaTypeOf, lacking, TOPIC_DENIED } from './faults.ts';
 import type { Link } from './link.ts';
 import type { KafkaSettings, NewTopics } from './settings.ts';
 import { pause } from './waiting.ts';
@@ -26,18 +26,28 @@ const configOf = (create: NewTopics, recordBytesMax: number) =>
     'compression.type': 'uncompressed',
   }).map(([name, value]) => ({ name, value }));
 
+/** Those that are not there. Rejects with the names of all that our user may not see. */
 const missingOf = async (link: Link, topics: readonly string[]): Promise<string[]> => {
   const missing: string[] = [];
+  const denied: string[] = [];
   for (const topic of topics) {
     link.doubt(topic);
     try {
       await link.place(topic);
     } catch (error) {
-      if (kafkaTypeOf(error) !== 'UNKNOWN_TOPIC_OR_PARTITION') throw error;
-      missing.push(topic);
+      const type = kafkaTypeOf(error);
+      if (type === 'UNKNOWN_TOPIC_OR_PARTITION') missing.push(topic);
+      else if (type === TOPIC_DENIED) denied.push(topic);
+      else throw error;
     }
   }
+  if (denied.length > 0) throw deniedTopics(denied, TOPIC_DENIED);
   return missing;
+};
+
+const deniedTopics = (topics: readonly string[], type: string, cause?: unknown): KafkaRefusal => {
+  const many = topics.length > 1 ? 's' : '';
+  return new KafkaRefusal(lacking(`the topic${many} ${topics.join(', ')}`, type), cause);
 };
 
 const refuseMissing = (missing: readonly string[], { recordBytesMax }: KafkaSettings): never => {
@@ -84,8 +94,10 @@ const make = async (
       timeout: CREATE_MS,
     });
   } catch (error) {
+    const type = kafkaTypeOf(error);
+    if (/AUTHORIZATION_FAILED/.test(type)) throw deniedTopics(missing, type, error);
     // Another node of ours was quicker.
-    if (kafkaTypeOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
+    if (type !== 'TOPIC_ALREADY_EXISTS') throw error;
   }
   await awaitLeaders(link, missing, settings.now);
   settings.say('info', `made ${missing.length} topics`, { topics: missing, ...create });

@@ -86,6 +86,11 @@ const note = (
 const backOff = (failures: number): Promise<void> =>
   pause(Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS));
 
+/** What a topic is refused for is told by those who read it; here it would hide behind every other topic that works. */
+const tell = ({ health, closed }: Post, error: unknown): void => {
+  if (!closed && kafkaTypeOf(error) === '') health.failed(CONNECTION, error);
+};
+
 const loop = async (post: Post, nodeId: number): Promise<void> => {
   const { link, health, ends } = post;
   let failures = 0;
@@ -102,8 +107,7 @@ const loop = async (post: Post, nodeId: number): Promise<void> => {
         ends.delete(topic);
         link.blame(topic, error);
       }
-      // A shortened topic is looked at anew; everything else is a broker in trouble.
-      if (kafkaTypeOf(error) !== 'OFFSET_OUT_OF_RANGE') health.failed(CONNECTION, error);
+      tell(post, error);
       await backOff(failures++);
     }
   }
@@ -116,19 +120,29 @@ const begin = async ({ link, settings, ends }: Post, topic: string): Promise<voi
   settings.appended(topic);
 };
 
+/** Begins with what is not watched yet; false where some of it cannot be. */
+const beginAll = async (post: Post): Promise<boolean> => {
+  let all = true;
+  for (const topic of post.wanted) {
+    if (post.closed || post.ends.has(topic)) continue;
+    try {
+      await begin(post, topic);
+    } catch (error) {
+      tell(post, error);
+      post.link.doubt(topic);
+      all = false;
+      if (kafkaTypeOf(error) === '') break; // no broker: the others would only wait for it, too
+    }
+  }
+  return all;
+};
+
 const keep = async (post: Post): Promise<void> => {
-  const { link, health, wanted, ends, loops } = post;
+  const { link, ends, loops } = post;
   let failures = 0;
   while (!post.closed) {
-    const fresh = [...wanted].filter((topic) => !ends.has(topic));
-    try {
-      for (const topic of fresh) await begin(post, topic);
-      if (fresh.length > 0) failures = 0;
-    } catch (error) {
-      if (!post.closed) health.failed(CONNECTION, error);
-      for (const topic of fresh) link.doubt(topic);
-      await backOff(failures++);
-    }
+    failures = (await beginAll(post)) ? 0 : failures + 1;
+    if (failures > 0) await backOff(failures - 1);
     const nodes = [...ends.keys()].flatMap((topic) => link.known(topic) ?? []);
     for (const nodeId of new Set(nodes)) {
       if (!loops.has(nodeId)) loops.set(nodeId, loop(post, nodeId));

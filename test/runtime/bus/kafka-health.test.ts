@@ -14,7 +14,7 @@ test('what is wrong is named with what to do, and whether waiting helps', () => 
     [error({ code: 'ERR_SSL_WRONG_VERSION_NUMBER', broker: 'b:1' }), true, /no TLS with b:1/],
     [error({ name: 'KafkaJSSASLAuthenticationError' }, 'SASL PLAIN failed'), true, /user or pass/],
     [error({ name: 'KafkaJSSASLAuthenticationError' }, 'Closed connection'), false, /closed/],
-    [error({ type: 'TOPIC_AUTHORIZATION_FAILED' }), true, /does not allow/],
+    [error({ type: 'TOPIC_AUTHORIZATION_FAILED' }), true, /lacks a right on it/],
     [error({ type: 'INVALID_REPLICATION_FACTOR' }), true, /fewer brokers/],
     [error({ type: 'NOT_LEADER_FOR_PARTITION' }, 'moved'), false, /moved \(NOT_LEADER/],
     [error({}, 'Connection timeout'), false, /does not answer/],
