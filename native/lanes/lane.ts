@@ -123,6 +123,9 @@ export class Lane {
   private seenHead: number;
   private seenTaken: number;
   private seenTail: number;
+  /** Where the reader was when `stall` looked last; whatever was refused since has been refused with that room. */
+  private stalledHead: number;
+  private stalledTaken: number;
 
   constructor(
     memory: SharedArrayBuffer,
@@ -153,6 +156,8 @@ export class Lane {
     this.seenTail = this.tail;
     this.seenHead = Atomics.load(this.control, HEAD);
     this.seenTaken = Atomics.load(this.control, TAKEN);
+    this.stalledHead = this.seenHead;
+    this.stalledTaken = this.seenTaken;
     this.sequence = this.seenTaken;
     this.head = Atomics.load(this.control, CURSOR);
     this.released = this.seenHead;
@@ -271,18 +276,19 @@ export class Lane {
     }
   }
 
-  /** Asks to be woken when half is free; true if there is room already. */
+  /**
+   * Asks to be woken when half is free. True where the reader has moved since the last time: what was refused may fit
+   * now. How much is free says less: a large record that has to begin anew needs more than half a lane.
+   */
   stall(): boolean {
     Atomics.store(this.control, STALLED, 1);
-    if (!this.hasRoom()) return false;
+    const head = Atomics.load(this.control, HEAD);
+    const taken = Atomics.load(this.control, TAKEN);
+    if (head === this.stalledHead && taken === this.stalledTaken) return false;
+    this.stalledHead = head;
+    this.stalledTaken = taken;
     Atomics.store(this.control, STALLED, 0);
     return true;
-  }
-
-  private hasRoom(): boolean {
-    const used = (this.tail - Atomics.load(this.control, HEAD)) | 0;
-    const waiting = (this.sequence - Atomics.load(this.control, TAKEN)) | 0;
-    return used <= this.capacity >> 1 && waiting <= this.depthMax >> 1;
   }
 
   // ---- consumer

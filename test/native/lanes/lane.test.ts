@@ -195,6 +195,31 @@ test('a full lane takes messages again when half of it is free, and wakes its pr
   expect(send(producer, 8, 0)).toBe(true);
 });
 
+test('what has been refused is not tried again before the consumer has moved, however much is free', () => {
+  const shared = memory();
+  const producer = end(shared);
+  const consumer = end(shared);
+  // Half of the lane is free, but the end of it is shorter than the record, which would begin anew at the beginning.
+  const large = 4 * 128 - 4 * HEADER_WORDS - 16;
+  for (let k = 0; k < 3; k++) expect(send(producer, k, large)).toBe(true);
+  expect(send(producer, 3, 150)).toBe(true);
+  producer.publish();
+  receive(consumer);
+  receive(consumer);
+  consumer.release();
+  expect(send(producer, 4, large, producer.quarter)).toBe(false);
+  producer.stall();
+  expect(send(producer, 4, large, producer.quarter)).toBe(false);
+  expect(producer.stall()).toBe(false);
+  wakers.join();
+  wakers.arm(0);
+  const awake = wakers.runnable();
+  receive(consumer);
+  consumer.release();
+  expect(wakers.runnable()).toBe(awake + 1);
+  expect(send(producer, 4, large, producer.quarter)).toBe(true);
+});
+
 test('a consumer that died between passing and releasing does not block a producer for ever', () => {
   const shared = memory();
   const producer = end(shared, 4);
