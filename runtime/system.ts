@@ -128,7 +128,7 @@ class Running {
     });
     const limits = { silentMs: spec.silentMs ?? SILENT_MS, offHeapMb: spec.offHeapMb };
     this.watchdog = watchOver(this.population, limits, {
-      faulty: (thread, text) => void this.terminate(thread, 'faulty', text),
+      faulty: (thread, text, stack) => void this.terminate(thread, 'faulty', text, stack),
       circle: (members, discarded) => {
         const paths = members.map((m) => m.place.path);
         this.report({ kind: 'deadlock', paths, discarded });
@@ -328,8 +328,8 @@ class Running {
     this.report({ kind: 'stuck', thread, paths });
   }
 
-  private async terminate(thread: Thread, why: End, text = ''): Promise<void> {
-    if (!(await thread.terminate(why, text))) this.stuck(thread.index);
+  private async terminate(thread: Thread, why: End, text = '', stack = ''): Promise<void> {
+    if (!(await thread.terminate(why, text, stack))) this.stuck(thread.index);
   }
 
   private async kill(path: string): Promise<void> {

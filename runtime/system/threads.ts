@@ -1,4 +1,5 @@
 /** Actor threads as the main thread sees them: born, asked with deadlines, terminated in custody. */
+import { setTimeout as pause } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { expose, wrap } from 'comlink';
 import { inNative, resetCustody, seize } from '#native/custody.ts';
@@ -13,10 +14,14 @@ import type {
   ThreadEvent,
   ThreadSetup,
 } from './thread.ts';
+import { busiestStack } from './whereabouts.ts';
 
 /** How long a native call may keep a thread that is to be terminated. */
 const NATIVE_WAIT_MS = 1000;
 const LOAD_DEADLINE_MS = 60_000;
+/** For so long it is looked at where a thread is, some hundred times. */
+const PROFILE_MS = 100;
+const PROFILE_WAIT_MS = 2000;
 
 /**
  * Why a thread is terminated. asked: nobody lives on it any more; killed: from outside, through no fault of its own; faulty: it
@@ -38,8 +43,10 @@ export type Thread = {
   readonly control: Remote<ThreadControl>;
   readonly alive: () => boolean;
   /** False when a native call does not let go of the thread: it lives on, and only the process can end it. */
-  terminate(why: End, text?: string): Promise<boolean>;
+  terminate(why: End, text?: string, stack?: string): Promise<boolean>;
   native(): boolean;
+  /** Where its code is now, innermost first. Rejects where it cannot be asked: it is in native code, or has ended. */
+  whereabouts(): Promise<readonly string[]>;
 };
 
 export type ThreadListener = {
@@ -81,6 +88,13 @@ export const bootThread = ({ name, preload, memoryMb, codeCache }: Boot): Blank 
   return { worker, control: control.port2, calls: calls.port2 };
 };
 
+/** Looks at a thread from outside: also at one that is in a loop, and answers nobody. */
+const whereaboutsOf = async (worker: Worker): Promise<readonly string[]> => {
+  const profiling = await withDeadline(worker.startCpuProfile(), PROFILE_WAIT_MS, 'profiling');
+  await pause(PROFILE_MS);
+  return busiestStack(await withDeadline(profiling.stop(), PROFILE_WAIT_MS, 'profiling'));
+};
+
 /** Tells a blank thread who it is. */
 export const spawnThread = (
   { worker, control, calls }: Blank,
@@ -103,10 +117,11 @@ export const spawnThread = (
     control: remote,
     alive: () => alive,
     native: () => inNative(setup.custody, setup.thread),
-    terminate: async (wanted, text = '') => {
+    whereabouts: () => whereaboutsOf(worker),
+    terminate: async (wanted, text = '', stack = '') => {
       if (!alive) return true;
       if (why === 'own' || wanted === 'asked') why = wanted;
-      if (text !== '') failure = { error: text, stack: '', reason: 'crash' };
+      if (text !== '') failure = { error: text, stack, reason: 'crash' };
       if (await seize(setup.custody, setup.thread, NATIVE_WAIT_MS)) {
         await worker.terminate();
         await gone;

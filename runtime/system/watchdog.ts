@@ -1,6 +1,7 @@
 /**
  * Looks after the threads once a second: a thread that has been silent for ten seconds outside native code, or holds more
- * memory outside its heap than it may, is treated as crashed, actors that wait for each other in a circle are relieved, and after a death the slabs are swept.
+ * memory outside its heap than it may, is treated as crashed (of the silent one it is told where it was), actors that wait
+ * for each other in a circle are relieved, and after a death the slabs are swept.
  */
 
 import { withDeadline } from '../thread/port.ts';
@@ -60,12 +61,24 @@ export type Limits = {
 };
 const MIB = 2 ** 20;
 
+type Faulty = (thread: Thread, text: string, stack?: string) => void;
+
+/** Ends a thread that is silent, and says where it was. */
+const endSilent = async (thread: Thread, silentMs: number, faulty: Faulty): Promise<void> => {
+  // One that cannot be looked at ends without a place.
+  const stack = await thread.whereabouts().catch((): readonly string[] => []);
+  if (!thread.alive()) return;
+  const place = stack.length === 0 ? '' : ` in ${stack[0]}`;
+  const text = `silent for ${Math.round(silentMs / 1000)} s: an endless loop${place}`;
+  faulty(thread, text, [text, ...stack.map((frame) => `    at ${frame}`)].join('\n'));
+};
+
 export const watchOver = (
   population: Population,
   { silentMs, offHeapMb }: Limits,
   on: {
     /** It is to be terminated as crashed. */
-    readonly faulty: (thread: Thread, text: string) => void;
+    readonly faulty: Faulty;
     readonly circle: (members: readonly Member[], discarded: number) => void;
   },
 ): Watchdog => {
@@ -101,7 +114,7 @@ export const watchOver = (
     else if (ticks * BEAT_MS <= silentMs) unheard.set(thread, ticks);
     else {
       unheard.delete(thread);
-      on.faulty(thread, `silent for ${Math.round(silentMs / 1000)} s: an endless loop`);
+      void endSilent(thread, silentMs, on.faulty);
     }
   };
   const tick = (): void => {

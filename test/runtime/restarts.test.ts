@@ -174,12 +174,16 @@ test('memory outside the heap above its limit ends the thread, and says so', asy
   });
 });
 
-test('an endless loop is named as what it is', async () => {
+test('an endless loop is named as what it is, with its place', async () => {
   const d = newDriver('driver', ['mortal']);
   const s = await start([mortalAs(), d.spec], limitsOf('loop'));
   d.run(die('loop', once(s)));
   await s.until(() => s.fact('mortal', 'survived') === 'loop', LONG_MS);
   expect(s.seen.find((e) => e.kind === 'crash')).toMatchObject({
-    crash: { path: 'mortal', error: expect.stringContaining('endless loop') },
+    crash: {
+      path: 'mortal',
+      error: expect.stringMatching(/endless loop in \w+ \(file:.*mortal\.ts:\d+:\d+\)$/),
+      stack: expect.stringMatching(/\n {4}at .*mortal\.ts:\d+:\d+\)\n(?:.*\n)* {4}at .*shell\.ts:/),
+    },
   });
 });
