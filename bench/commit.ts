@@ -1,8 +1,8 @@
 /**
  * Claim: at four validators a block is committed within 100 ms of its proposal at the median, without a view change.
  * Two loads: the traffic of `npm start` for 40 s, and a campaign of scanners, each an incident of its own, as fast as
- * the signer lets them out (100 a second). As root the first once more with nftables, in a network namespace that is
- * made and removed here: how long it takes from the agent's mailbox into the kernel.
+ * the signer lets them out (100 a second). As root some scanners more, two a second, with nftables in a network namespace
+ * that is made and removed here: how long it takes from the commit, and from the agent's mailbox, into the kernel.
  *
  *   node bench/commit.ts [scanners] [-o json]
  */
@@ -21,6 +21,8 @@ import { provenance } from './kit/provenance.ts';
 
 const CAMPAIGN_S = 180;
 const SYNTHETIC_S = 40;
+const ONE_BY_ONE = 60;
+const ONE_BY_ONE_A_SECOND = 2;
 
 type Load = { readonly load: string; readonly report: Report; readonly faults: readonly string[] };
 
@@ -30,28 +32,35 @@ const synthetic = async (): Promise<Load> => {
   return { load: `synthetic, ${SYNTHETIC_S} s`, report, faults: [] };
 };
 
-const firewalled = async (): Promise<Load> => {
-  const netns = `cmcommit${process.pid}`;
-  execFileSync('ip', ['netns', 'add', netns]);
-  try {
-    const set = ['enforcer.config.backend=nftables', `enforcer.config.netns=${netns}`];
-    const { report } = await runSource('synthetic', { forS: SYNTHETIC_S, set });
-    return { load: `synthetic, ${SYNTHETIC_S} s, nftables`, report, faults: [] };
-  } finally {
-    execFileSync('ip', ['netns', 'del', netns]);
-  }
-};
-
-const campaigned = async (scanners: number): Promise<Load> => {
+const campaigned = async (
+  scanners: number,
+  { set = [], how = '' }: { readonly set?: readonly string[]; readonly how?: string } = {},
+): Promise<Load> => {
   const made = temporaryFolder('cybermesh-commit-');
   try {
     const file = path.join(made.path, 'campaign.pcap');
     writeFileSync(file, campaign(scanners));
-    const run = await runSource(`pcap:${file}`, { forS: CAMPAIGN_S });
-    const load = `${scanners} scanners, ${(run.tookMs / 1000).toFixed(0)} s`;
+    const run = await runSource(`pcap:${file}`, { forS: CAMPAIGN_S, set });
+    const load = `${scanners} scanners${how}, ${(run.tookMs / 1000).toFixed(0)} s`;
     return { load, report: run.report, faults: discrepancies(run) };
   } finally {
     made.remove();
+  }
+};
+
+/** One policy after the other, as attacks come. */
+const firewalled = async (): Promise<Load> => {
+  const netns = `cmcommit${process.pid}`;
+  execFileSync('ip', ['netns', 'add', netns]);
+  try {
+    const set = [
+      'enforcer.config.backend=nftables',
+      `enforcer.config.netns=${netns}`,
+      `detection.signer.config.perSecondMax=${ONE_BY_ONE_A_SECOND}`,
+    ];
+    return await campaigned(ONE_BY_ONE, { set, how: ', two a second, nftables' });
+  } finally {
+    execFileSync('ip', ['netns', 'del', netns]);
   }
 };
 

@@ -1,8 +1,9 @@
 /** What the others have published: a policy that stands on the topic with a valid proof needs no second one. */
 
 import { hex } from '#proto/bytes.ts';
-import { verifyCommitProof } from '#proto/commit-proof.ts';
-import { validatorId } from '#proto/consensus/committee.ts';
+import { type Committee, validatorId } from '#proto/consensus/committee.ts';
+import type { Crypto } from '#proto/crypto.ts';
+import { type ProofReader, rememberingReader } from '#proto/known-anchors.ts';
 import { verifyControl } from '#proto/wire/control.ts';
 import { commitMark, done, follow, onFetched, poll } from '#runtime/bus/subscription.ts';
 import { finish, policyJobId } from './jobs.ts';
@@ -10,6 +11,17 @@ import type { Fx, Self, State } from './state.ts';
 
 /** Policies seen before our own chain is there: the proposer is a few blocks ahead at most. */
 const SEEN_MAX = 4096;
+
+/** Blocks whose certificates are known: the policies of a large one come all together. */
+const ANCHORS_MAX = 16;
+/** Beside the state: a memory of what was verified, which changes no outcome. */
+const readers = new WeakMap<Committee, ProofReader>();
+
+const readerOf = (committee: Committee, crypto: Crypto): ProofReader => {
+  const known = readers.get(committee) ?? rememberingReader({ committee, crypto }, ANCHORS_MAX);
+  readers.set(committee, known);
+  return known;
+};
 
 export const watch = (state: State, fx: Fx): void => poll(state.sub, fx, { kind: 'watched' });
 
@@ -26,11 +38,8 @@ const see = (state: State, bytes: Uint8Array, fx: Fx): void => {
   const { policyId, action, ruleData, effectiveHeight, commitProof } = event.value;
   const id = policyJobId(policyId, effectiveHeight);
   if (effectiveHeight <= state.cursor || state.done.has(id)) return;
-  const proof = verifyCommitProof(
-    commitProof,
-    { committee, crypto },
-    { policyId, action, ruleData },
-  );
+  const read = readerOf(committee, crypto);
+  const proof = read(commitProof, { policyId, action, ruleData });
   if (!proof.ok || proof.value.height < effectiveHeight) {
     fx.log('warn', 'a policy with a proof that does not hold', {
       from: hex(event.value.producerId),

@@ -4,6 +4,7 @@ import { dispatchCore } from '#actors/dispatch/core.ts';
 import { io } from '#actors/dispatch/io.ts';
 import type { Commands, Self, State } from '#actors/dispatch/state.ts';
 import { crypto } from '#native/crypto.ts';
+import type { Crypto } from '#proto/crypto.ts';
 import type { IoAdapter } from '#runtime/actor.ts';
 import { testGenesis } from './chain-genesis.ts';
 import { type Asked, coreDriver, type Driver, drained, type Hands } from './core-driver.ts';
@@ -50,7 +51,7 @@ const handsOf = (world: World): Hands => ({
   trace: (line) => world.transcript.push(line),
 });
 
-/** `keyFile` is the absolute path of the validator's key. */
+/** `keyFile` is the absolute path of the validator's key; with `signatures` it verifies. */
 export const dispatchHost = async (
   name: string,
   keyFile: string,
@@ -58,11 +59,12 @@ export const dispatchHost = async (
   chain: ExecutorHost,
   bus: TestBus,
   startMs: number,
+  signatures: Crypto = crypto,
 ): Promise<DispatchHost> => {
   const inbox: Self[] = [];
   const settings = config.parse({ name, key: keyFile });
   const adapter = await io(settings, portOf(dataDir, testGenesis(), inbox));
-  const core = dispatchCore(crypto);
+  const core = dispatchCore(signatures);
   const state = core.init(settings);
   const desk = deskAt(bus, () => driver);
   const transcript: string[] = [];

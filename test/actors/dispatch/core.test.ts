@@ -51,11 +51,11 @@ const dispatchOf = (
   { chain, bus }: World,
   key: KeyPair,
   folder: string,
-  nowMs = NOW_MS,
+  { nowMs = NOW_MS, signatures = crypto } = {},
 ): Promise<DispatchHost> => {
   const seed = seeds.get(key) ?? 0;
   const file = writeKeyFile(folder, 'key', seed);
-  return dispatchHost(`v${seed}`, file, folder, chain, bus, nowMs);
+  return dispatchHost(`v${seed}`, file, folder, chain, bus, nowMs, signatures);
 };
 
 const published = (bus: TestBus, topic: string) => recordsIn(bus, topic).map((one) => one.value);
@@ -139,6 +139,36 @@ test('what stands on the topic with a valid proof is not published again', async
   expect(right.state.cursor).toBe(1);
 });
 
+/** Signatures that a validator verifies of a block with so many policies, which another one has published. */
+const verifiedOf = async (policies: number): Promise<number> => {
+  const one = await world();
+  let count = 0;
+  const verify: typeof crypto.verify = (...given) => {
+    count++;
+    return crypto.verify(...given);
+  };
+  const left = await dispatchOf(one, leader, freshFolder());
+  const signatures = { ...crypto, verify };
+  const right = await dispatchOf(one, other, freshFolder(), { signatures });
+  const txs = Array.from({ length: policies }, (_, n) =>
+    anomalyTx({ src_ip: `198.51.100.${n + 1}` }, { counter: n + 1 }),
+  );
+  grow(one.chain, undefined, txs);
+  right.work();
+  left.work();
+  left.advance(0);
+  right.work();
+  right.advance(5000);
+  expect(policiesOn(one.bus)).toHaveLength(policies);
+  return count;
+};
+
+test('of the policies of a block each is verified, and the certificates that they share once', async () => {
+  const one = await verifiedOf(1);
+  expect(one).toBeGreaterThan(2 * 3);
+  expect(await verifiedOf(5)).toBe(one + 4);
+});
+
 test('a policy on the topic with a broken proof holds nothing back', async () => {
   const one = await world();
   const bad = await world();
@@ -176,7 +206,7 @@ test('a removal goes out as a tombstone with a proof of its own', async () => {
 test('an expired policy is not published any more', async () => {
   const one = await world();
   grow(one.chain, undefined, [anomalyTx()]);
-  const host = await dispatchOf(one, other, freshFolder(), NOW_MS + 700_000);
+  const host = await dispatchOf(one, other, freshFolder(), { nowMs: NOW_MS + 700_000 });
   host.work();
   host.advance(3000);
   expect(policiesOn(one.bus)).toEqual([]);
