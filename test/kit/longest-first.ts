@@ -12,15 +12,15 @@ import { ROOT } from './processes.ts';
  * keep both processors busy (whole nodes) one that mostly waits (firewalls, brokers).
  */
 const LONG = [
+  'integration/firewall/packets',
+  'integration/firewall/upkeep',
   'integration/cluster',
   'integration/kill',
-  'integration/firewall/packets',
   'integration/kafka-middle',
   'integration/kafka-faults',
   'integration/redis-faults',
   'integration/kill9',
   'integration/full-disk',
-  'integration/firewall/upkeep',
   'integration/consensus',
   'integration/packet-to-drop',
   'integration/kafka',
