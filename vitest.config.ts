@@ -10,44 +10,36 @@ const FIREWALLS = 'test/integration/firewall/**/*.test.ts';
 /** Where temporary files go, and that they go. */
 const TEMPORARY = 'test/kit/temporary.ts';
 
+const COMMON = {
+  pool: 'forks',
+  globalSetup: TEMPORARY,
+  // Of three files one waits for something most of the time. One number for all: those of a group have to agree.
+  maxWorkers: 3,
+} as const;
+/** Whole systems and kernels take their time on a busy machine. */
+const PATIENT = { ...COMMON, testTimeout: 300_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
+          ...COMMON,
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: [INTEGRATION],
-          pool: 'forks',
-          globalSetup: TEMPORARY,
-          // Many of them wait for something most of the time.
-          maxWorkers: 3,
           testTimeout: 30_000,
           hookTimeout: 30_000,
         },
       },
+      { test: { ...PATIENT, name: 'firewalls', include: [FIREWALLS] } },
       {
         test: {
-          name: 'firewalls',
-          include: [FIREWALLS],
-          pool: 'forks',
-          globalSetup: TEMPORARY,
-          maxWorkers: 3,
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
-        },
-      },
-      {
-        test: {
+          ...PATIENT,
           name: 'integration',
           include: [INTEGRATION],
           exclude: [FIREWALLS],
-          pool: 'forks',
-          globalSetup: TEMPORARY,
-          maxWorkers: 3,
-          testTimeout: 300_000,
-          hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },
       },

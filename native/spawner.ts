@@ -1,8 +1,8 @@
 /**
  * Programs, started by a small process of ours, or what they would do, done by it (nft-library.ts). To start one itself,
  * a process of some hundred MiB copies the table of its pages: 20 to 60 ms in which the calling thread stands and every
- * other thread of it stumbles (bench/RESULTS.md, "Enforcement"). The small one needs 2 ms. It is started at the first call of a thread, kept for
- * the next ones, started anew when it has died, and never holds up the end of the process.
+ * other thread of it stumbles (bench/RESULTS.md, "Enforcement"). The small one needs 2 ms. It is started at the first
+ * call of a thread, kept for the next ones, started anew when it has died, and never holds up the end of the process.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';

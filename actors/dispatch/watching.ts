@@ -18,9 +18,11 @@ const ANCHORS_MAX = 16;
 const readers = new WeakMap<Committee, ProofReader>();
 
 const readerOf = (committee: Committee, crypto: Crypto): ProofReader => {
-  const known = readers.get(committee) ?? rememberingReader({ committee, crypto }, ANCHORS_MAX);
-  readers.set(committee, known);
-  return known;
+  const known = readers.get(committee);
+  if (known !== undefined) return known;
+  const fresh = rememberingReader({ committee, crypto }, ANCHORS_MAX);
+  readers.set(committee, fresh);
+  return fresh;
 };
 
 export const watch = (state: State, fx: Fx): void => poll(state.sub, fx, { kind: 'watched' });

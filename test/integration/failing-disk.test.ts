@@ -3,21 +3,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { DurableRecord } from '#actors/replica/machine/record.ts';
 import { openReplicaStore } from '#actors/replica/store.ts';
-import { config as signerConfig } from '#actors/signer/config.ts';
-import { io as signerIo } from '#actors/signer/io.ts';
-import type { Self as SignerSelf } from '#actors/signer/messages.ts';
 import { openChainFile } from '#native/chain-file.ts';
-import { crypto, writeKeyPair } from '#native/crypto.ts';
+import { crypto } from '#native/crypto.ts';
 import { openStore } from '#native/store.ts';
-import { openEmbedded } from '#runtime/bus/embedded.ts';
 import { takeLock } from '#runtime/cli/lock.ts';
 import { serveCalls } from '#runtime/control/local-calls.ts';
 import { crashReason } from '#runtime/thread/host.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { committedChain } from '#test/kit/committed-chain.ts';
-import { portOf } from '#test/kit/executor-host.ts';
+import { busOn, safetyRecordOf, signerIn } from '#test/kit/disk-writers.ts';
 import {
   canFailDisk,
   type FailingDisk,
@@ -26,9 +21,7 @@ import {
 } from '#test/kit/failing-disk.ts';
 import { anomalyTx } from '#test/kit/messages.ts';
 import { giveDatabase } from '#test/kit/new-database.ts';
-import { genesisQc } from '#test/kit/simulator/signed.ts';
 import { sqlAdapter, sqlChain } from '#test/kit/sql-chain.ts';
-import { detection } from '../actors/signer/incidents.ts';
 
 const DISK_BYTES = 192 << 20;
 
@@ -62,17 +55,7 @@ describe.skipIf(!canFailDisk)(
 
     test('the embedded bus refuses, says which and what to do once, gives what it has, and goes on where it was', async () => {
       const said: string[] = [];
-      const open = () =>
-        openEmbedded({
-          file: at('bus.sqlite'),
-          topics: ['a'],
-          partitions: 1,
-          recordBytesMax: 65_536,
-          topicBytesMax: 1 << 30,
-          now: () => 1,
-          failed: (reason) => void said.push(reason),
-          recovered: () => void said.push('recovered'),
-        });
+      const open = () => busOn(at('bus.sqlite'), said);
       const bus = open();
       const publish = async (to: typeof bus) => {
         const value = new Uint8Array(8000);
@@ -98,22 +81,19 @@ describe.skipIf(!canFailDisk)(
 
     test('a validator whose vote cannot be written has not voted, and votes again on the mended disk', async () => {
       const open = () => openReplicaStore(at('safety.sqlite'), crypto);
-      const recordOf = (view: number): DurableRecord => ({
-        ...{ chainId: 'simulated', epoch: 0, lastActedView: view, lockedView: 0 },
-        ...{ lastVote: null, lastTimeout: null, lastProposal: null },
-        ...{ highQc: genesisQc, tc: null, committedHeight: 0 },
-      });
       const store = open();
-      store.write(recordOf(1), []);
+      store.write(safetyRecordOf(1), []);
       disk.fail();
-      expect(await thrownBy(() => store.write(recordOf(2), []))).toEqual(refusal('safety.sqlite'));
+      expect(await thrownBy(() => store.write(safetyRecordOf(2), []))).toEqual(
+        refusal('safety.sqlite'),
+      );
       expect(store.load().durable?.lastActedView).toBe(1);
       store.close();
       expect(await thrownBy(open)).toEqual(refusal('safety.sqlite'));
       disk.repair();
       const again = open();
       expect(again.load().durable?.lastActedView).toBe(1);
-      again.write(recordOf(2), []);
+      again.write(safetyRecordOf(2), []);
       expect(again.load().durable?.lastActedView).toBe(2);
       again.close();
     });
@@ -169,14 +149,7 @@ describe.skipIf(!canFailDisk)(
     });
 
     test('the outbox of the signer takes a detection whole or not at all, and goes on with the next', async () => {
-      const folder = at('signer');
-      mkdirSync(path.join(folder, 'keys'), { recursive: true });
-      writeKeyPair(path.join(folder, 'keys', 'detector.pem'));
-      const mailbox: SignerSelf[] = [];
-      const port = portOf<SignerSelf>(folder, testGenesis(), mailbox);
-      const open = async () => signerIo(signerConfig.parse({}), port);
-      const accept = ({ commands }: Awaited<ReturnType<typeof open>>, n: number) =>
-        commands.accept({ detection: detection(n), epoch: 1, seq: n, room: true, sinceMs: 0 });
+      const { mailbox, open, accept } = signerIn(at('signer'));
       const first = await open();
       await accept(first, 0);
       disk.fail();

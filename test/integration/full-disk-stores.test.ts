@@ -4,26 +4,19 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readPanic } from '#actors/enforcer/panic.ts';
 import { EMBEDDED_FOLDER } from '#actors/persistence/database.ts';
-import type { DurableRecord } from '#actors/replica/machine/record.ts';
 import { openReplicaStore } from '#actors/replica/store.ts';
-import { config as signerConfig } from '#actors/signer/config.ts';
-import { io as signerIo } from '#actors/signer/io.ts';
-import type { Self as SignerSelf } from '#actors/signer/messages.ts';
 import { openChainFile } from '#native/chain-file.ts';
-import { crypto, writeKeyPair } from '#native/crypto.ts';
+import { crypto } from '#native/crypto.ts';
 import { isDiskRefusal } from '#native/disk.ts';
-import { openEmbedded } from '#runtime/bus/embedded.ts';
 import { openLog } from '#runtime/log.ts';
 import { testGenesis } from '#test/kit/chain-genesis.ts';
 import { committedChain } from '#test/kit/committed-chain.ts';
-import { portOf } from '#test/kit/executor-host.ts';
+import { busOn, safetyRecordOf, signerIn } from '#test/kit/disk-writers.ts';
 import { anomalyTx } from '#test/kit/messages.ts';
 import { cybermesh } from '#test/kit/processes.ts';
-import { genesisQc } from '#test/kit/simulator/signed.ts';
 import { canMount, NEEDS_ROOT, type SmallDisk, smallDisk } from '#test/kit/small-disk.ts';
 import { sqlAdapter, sqlChain } from '#test/kit/sql-chain.ts';
 import { until } from '#test/kit/system.ts';
-import { detection } from '../actors/signer/incidents.ts';
 
 const SMALL_BYTES = 2 << 20;
 const MESSAGE = { topic: 'a', key: 'k', headers: {} } as const;
@@ -50,17 +43,7 @@ describe.skipIf(!canMount)(`what writes to a full disk ${NEEDS_ROOT}`, () => {
 
   test('the embedded bus refuses, says so once, keeps its offsets, and takes the next record in their order', async () => {
     const said: string[] = [];
-    const open = () =>
-      openEmbedded({
-        file: at('bus.sqlite'),
-        topics: ['a'],
-        partitions: 1,
-        recordBytesMax: 65_536,
-        topicBytesMax: 1 << 30,
-        now: () => 1,
-        failed: (reason) => void said.push(reason),
-        recovered: () => void said.push('recovered'),
-      });
+    const open = () => busOn(at('bus.sqlite'), said);
     const bus = open();
     const publish = async (n: number): Promise<string> => {
       const value = new Uint8Array(8000).fill(n);
@@ -86,16 +69,7 @@ describe.skipIf(!canMount)(`what writes to a full disk ${NEEDS_ROOT}`, () => {
 
   test('the embedded bus goes on by itself when there is room, and says that, too', async () => {
     const said: string[] = [];
-    const bus = openEmbedded({
-      file: at('bus.sqlite'),
-      topics: ['a'],
-      partitions: 1,
-      recordBytesMax: 65_536,
-      topicBytesMax: 1 << 30,
-      now: () => 1,
-      failed: () => void said.push('full'),
-      recovered: () => void said.push('recovered'),
-    });
+    const bus = busOn(at('bus.sqlite'), said);
     const value = new Uint8Array(30_000);
     const outcome = async () => (await bus.publish([{ ...MESSAGE, value }]))[0];
     expect(await outcome()).toMatchObject({ outcome: 'ok', offset: 0 });
@@ -104,7 +78,7 @@ describe.skipIf(!canMount)(`what writes to a full disk ${NEEDS_ROOT}`, () => {
     expect(await outcome()).toEqual({ outcome: 'unavailable' });
     disk.free();
     expect(await outcome()).toMatchObject({ outcome: 'ok', offset: 1 });
-    expect(said).toEqual(['full', 'recovered']);
+    expect(said).toEqual([expect.stringMatching(/the disk is full/), 'recovered']);
     const page = await bus.fetch('a', 'g', [], 10);
     expect(page).toMatchObject({ outcome: 'ok', positions: [2] });
     await bus.close();
@@ -113,19 +87,7 @@ describe.skipIf(!canMount)(`what writes to a full disk ${NEEDS_ROOT}`, () => {
   test('a validator whose vote has no room has not voted: the record before it is the one that counts', async () => {
     const file = at('safety.sqlite');
     const store = openReplicaStore(file, crypto);
-    const recordOf = (view: number): DurableRecord => ({
-      chainId: 'simulated',
-      epoch: 0,
-      lastActedView: view,
-      lockedView: 0,
-      lastVote: null,
-      lastTimeout: null,
-      lastProposal: null,
-      highQc: genesisQc,
-      tc: null,
-      committedHeight: 0,
-    });
-    const kept = await untilFull((n) => store.write(recordOf(n + 1), []));
+    const kept = await untilFull((n) => store.write(safetyRecordOf(n + 1), []));
     expect(kept).toBeGreaterThan(0);
     store.close();
     const again = openReplicaStore(file, crypto);
@@ -167,22 +129,9 @@ describe.skipIf(!canMount)(`what writes to a full disk ${NEEDS_ROOT}`, () => {
   });
 
   test('the outbox of the signer has whole detections, each once', async () => {
-    const folder = at('signer');
-    mkdirSync(path.join(folder, 'keys'), { recursive: true });
-    writeKeyPair(path.join(folder, 'keys', 'detector.pem'));
-    const mailbox: SignerSelf[] = [];
-    const open = () =>
-      signerIo(signerConfig.parse({}), portOf<SignerSelf>(folder, testGenesis(), mailbox));
+    const { mailbox, open, accept } = signerIn(at('signer'));
     const first = await open();
-    const accept = (n: number) =>
-      first.commands.accept({
-        detection: detection(n),
-        epoch: 1,
-        seq: n,
-        room: true,
-        sinceMs: 0,
-      });
-    const kept = await untilFull(accept);
+    const kept = await untilFull((n) => accept(first, n));
     expect(mailbox.filter((one) => one.kind === 'accepted')).toHaveLength(kept);
     await first.close?.();
     mailbox.splice(0);

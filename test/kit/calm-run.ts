@@ -8,7 +8,7 @@ import { madeOnce } from './once.ts';
 import { AT_FULL_SPEED, nodeStarter } from './whole-node.ts';
 
 /** Hosts that scan, one after the other; each is an incident at least. */
-export const SCANNERS = 240;
+const SCANNERS = 240;
 const EVERY_MS = 40;
 const CAPTURE = 'campaign.pcap';
 const RUN_MS = 200_000;

@@ -1,5 +1,4 @@
 /** A broker as a process: its jars from Maven Central, its Java, its start, its end. */
-
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';

@@ -2,7 +2,6 @@
  * A real Apache Kafka broker in KRaft mode on this machine: the artifacts of Maven Central, run by its Java. One node, five
  * listeners (plain, TLS, both with a password, TLS with certificates of both sides), free ports, a test authority.
  */
-
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -2,7 +2,6 @@
  * Network namespaces that a test makes and removes: an attacker and a victim on one link, or with a gateway
  * between them. Nothing here touches the tables or links of the machine itself.
  */
-
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';

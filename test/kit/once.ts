@@ -23,17 +23,18 @@ export const madeOnce = async (
   make: (folder: string) => Promise<void>,
 ): Promise<string> => {
   const made = path.join(tmpdir(), name);
-  const claim = `${made}.making`;
+  const making = `${made}.making`;
   const failed = `${made}.failed`;
-  if (existsSync(made)) return made;
-  if (isFirst(claim)) {
+  // It stays: whoever comes when all is made must not be the first once more.
+  if (isFirst(`${made}.claimed`)) {
     try {
-      await make(claim);
+      mkdirSync(making);
+      await make(making);
+      renameSync(making, made);
     } catch (fault) {
       mkdirSync(failed);
       throw fault;
     }
-    renameSync(claim, made);
     return made;
   }
   await until(() => existsSync(made) || existsSync(failed), WAIT_MS, LOOK_MS);
