@@ -1,14 +1,12 @@
 /** What a rule asks of the agent that obeys it: its pace, a pause before it gets harsher, and canaries first. */
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { approve } from '#actors/enforcer/approvals.ts';
 import type { EnforcerConfig } from '#actors/enforcer/config.ts';
-import type { PolicyView } from '#actors/enforcer/registry.ts';
-import { writeKeyPair } from '#native/crypto.ts';
 import type { PolicyRule } from '#proto/policy.ts';
-import { temporaryFolder } from '#test/kit/processes.ts';
-import { type Agent, agentIn } from '../../integration/firewall/agent.ts';
-import { committedPolicy, genesis, orderedPolicy, updateOf } from './policies.ts';
+import type { Agent } from '../../integration/firewall/agent.ts';
+import { agentHome, viewsOf } from './agents.ts';
+import { committedPolicy, orderedPolicy, updateOf } from './policies.ts';
 
 type Limits = Partial<PolicyRule['guardrails']>;
 type Order = Omit<Partial<PolicyRule>, 'guardrails'> & { readonly limits?: Limits };
@@ -23,37 +21,15 @@ const ordered = ({ limits = {}, ...over }: Order = {}) => {
     ...over,
   });
 };
-const START_MS = committedPolicy().state.committedMs + 100;
-
-let folder: ReturnType<typeof temporaryFolder>;
-let nowMs: number;
-const open: Agent[] = [];
-const begin = async (settings: Partial<EnforcerConfig> = {}, at = folder.path): Promise<Agent> => {
-  const agent = await agentIn({
-    dataDir: at,
-    genesis,
-    keyFile: path.join(folder.path, 'agent.pem'),
-    netns: '',
-    now: () => nowMs,
-    settings: { backend: 'noop', ...settings },
-  });
-  open.push(agent);
-  return agent;
-};
+const home = agentHome(committedPolicy().state.committedMs + 100);
+const { begin } = home;
 /** What is stopped in order begins again. */
 const restart = async (settings: Partial<EnforcerConfig> = {}): Promise<Agent> => {
-  for (const agent of open.splice(0)) await agent.close();
+  await home.end();
   return begin(settings);
 };
 beforeEach(() => {
-  folder = temporaryFolder();
-  writeKeyPair(path.join(folder.path, 'agent.pem'));
-  nowMs = START_MS;
   count = 0;
-});
-afterEach(async () => {
-  for (const agent of open.splice(0)) await agent.close();
-  folder.remove();
 });
 
 /** What the agent says of orders that come one after the other. */
@@ -61,13 +37,8 @@ const saysOf = async (agent: Agent, ...orders: readonly ReturnType<typeof ordere
   for (const { added } of orders) await agent.receive(updateOf(added));
   return agent.acks();
 };
-const views = async (agent: Agent): Promise<readonly PolicyView[]> => {
-  await agent.tell({ kind: 'list', activeOnly: false, limit: 100, replyTo: 0 as never });
-  const [answer] = agent.replies() as readonly { readonly policies: Uint8Array }[];
-  return JSON.parse(new TextDecoder().decode(answer?.policies));
-};
 const reasonOf = async (agent: Agent, id: string): Promise<string | undefined> =>
-  (await views(agent)).find((one) => one.id === id)?.reason;
+  (await viewsOf(agent)).find((one) => one.id === id)?.reason;
 
 const twoIn90S: Limits = { rate_limit: { window_s: 90, max_actions: 2 } };
 
@@ -79,7 +50,13 @@ test('beyond the rate_limit of a rule it is held, with the figures, until somebo
   ]);
   const { policyId } = third.added;
   expect(await reasonOf(agent, policyId)).toBe('too-many-in-window: 2 of at most 2 in 90 s');
-  approve(folder.path, [{ id: policyId, untilMs: nowMs + 600_000, held: '' }], 'me', '', nowMs);
+  approve(
+    home.path,
+    [{ id: policyId, untilMs: home.nowMs + 600_000, held: '' }],
+    'me',
+    '',
+    home.nowMs,
+  );
   await agent.tell({ kind: 'tick' });
   expect(agent.acks()).toEqual(['applied']);
 });
@@ -89,9 +66,9 @@ test('policies of one fetch count one after the other, and leave the window with
   const orders = [1, 2, 3].map(() => updateOf(ordered({ limits: twoIn90S }).added));
   await agent.receive(...orders);
   expect(agent.acks().toSorted()).toEqual(['applied', 'applied', 'failed too-many-in-window']);
-  nowMs += 89_999;
+  home.nowMs += 89_999;
   expect(await saysOf(agent, ordered({ limits: twoIn90S }))).toEqual(['failed too-many-in-window']);
-  nowMs += 1;
+  home.nowMs += 1;
   expect(await saysOf(agent, ordered({ limits: twoIn90S }))).toEqual(['applied']);
 });
 
@@ -101,10 +78,10 @@ test('a restart forgets nothing of it, not even of policies that have ended and 
   expect(await saysOf(before, ordered({ limits: short }), ordered({ limits: short }))).toEqual([
     ...['applied', 'applied'],
   ]);
-  nowMs += 70_000;
+  home.nowMs += 70_000;
   await before.tell({ kind: 'tick' });
   await before.tell({ kind: 'tick' });
-  expect(await views(before)).toEqual([]);
+  expect(await viewsOf(before)).toEqual([]);
   const after = await restart();
   expect(await saysOf(after, ordered({ limits: twoIn90S }))).toEqual(['failed too-many-in-window']);
 });
@@ -118,14 +95,14 @@ test('the cap of the agent itself counts over a restart, too', async () => {
 
 test('a clock that was ahead and is put back makes nobody wait for it longer than until a restart', async () => {
   const before = await begin({ perMinuteMax: 1 });
-  nowMs += 300_000;
+  home.nowMs += 300_000;
   expect(await saysOf(before, ordered())).toEqual(['applied']);
-  nowMs -= 240_000;
+  home.nowMs -= 240_000;
   expect(await saysOf(before, ordered())).toEqual(['failed too-many-a-minute']);
   const after = await restart({ perMinuteMax: 1 });
-  nowMs += 59_999;
+  home.nowMs += 59_999;
   expect(await saysOf(after, ordered())).toEqual(['failed too-many-a-minute']);
-  nowMs += 1;
+  home.nowMs += 1;
   expect(await saysOf(after, ordered())).toEqual(['applied']);
 });
 
@@ -133,7 +110,13 @@ test('what was approved counts like any other, a removal and a newer proof do no
   const agent = await begin();
   const asking = ordered({ limits: { approval_required: true } });
   const { policyId } = asking.added;
-  approve(folder.path, [{ id: policyId, untilMs: nowMs + 600_000, held: '' }], 'me', '', nowMs);
+  approve(
+    home.path,
+    [{ id: policyId, untilMs: home.nowMs + 600_000, held: '' }],
+    'me',
+    '',
+    home.nowMs,
+  );
   await saysOf(agent, asking);
   await agent.tell({ kind: 'tick' });
   const again = committedPolicy();
@@ -176,7 +159,7 @@ test.each(['tenant', 'region'] as const)(
     expect(await saysOf(agent, ordered({ limits }), ordered({ limits }))).toEqual([
       ...['applied', `failed too-many-of-${kind}`],
     ]);
-    nowMs += 60_000;
+    home.nowMs += 60_000;
     expect(await saysOf(agent, ordered(ofTarget))).toEqual(['applied']);
   },
 );
@@ -196,7 +179,7 @@ test('within its cooldown a harsher policy for the same target is held, then it 
   expect(await reasonOf(agent, held.added.policyId)).toBe(
     'escalation-cooldown: harsher for the same target (0 packets a second after 100 packets a second) within 60 s',
   );
-  nowMs += 60_000;
+  home.nowMs += 60_000;
   expect(await saysOf(agent, ordered(harsher))).toEqual(['applied']);
 });
 
@@ -245,7 +228,7 @@ const trial: Order = { ...forRegion, limits: { canary_scope: true } };
 test('a policy for canaries comes into force at those of its scope, and elsewhere is refused by that name', async () => {
   const canary = await begin({ canaryScopes: ['node', 'region'] });
   expect(await saysOf(canary, ordered(trial))).toEqual(['applied']);
-  const other = await begin({ canaryScopes: ['node'] }, path.join(folder.path, 'other'));
+  const other = await begin({ canaryScopes: ['node'] }, path.join(home.path, 'other'));
   expect(await saysOf(other, ordered(trial))).toEqual(['failed not-canary']);
   expect(await saysOf(other, ordered(forRegion))).toEqual(['applied']);
 });
@@ -254,7 +237,7 @@ test('by default an agent is a canary of nothing, and a person makes it none', a
   const agent = await begin();
   const one = ordered(trial);
   const { policyId: id } = one.added;
-  approve(folder.path, [{ id, untilMs: nowMs + 600_000, held: '' }], 'me', '', nowMs);
+  approve(home.path, [{ id, untilMs: home.nowMs + 600_000, held: '' }], 'me', '', home.nowMs);
   await agent.tell({ kind: 'tick' });
   expect(await saysOf(agent, one)).toEqual(['failed not-canary']);
   // What it never had it lets go of like anybody.
@@ -268,5 +251,5 @@ test('who is no canary any more lets go of what it tried, and says so', async ()
   expect(await saysOf(before, one)).toEqual(['applied']);
   const after = await restart();
   expect(after.acks()).toEqual(['failed not-canary']);
-  expect(await views(after)).toMatchObject([{ id: one.added.policyId, status: 'removed' }]);
+  expect(await viewsOf(after)).toMatchObject([{ id: one.added.policyId, status: 'removed' }]);
 });

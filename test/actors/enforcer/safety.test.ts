@@ -1,56 +1,29 @@
 /** What an agent does not do by itself: beyond its caps it holds, asks and waits; what it does not know it refuses. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { approve, readApprovals } from '#actors/enforcer/approvals.ts';
-import { config, type EnforcerConfig } from '#actors/enforcer/config.ts';
+import { config } from '#actors/enforcer/config.ts';
 import { NOWHERE } from '#actors/enforcer/neighbourhood.ts';
 import { auditFile } from '#actors/enforcer/panic.ts';
 import type { PolicyView } from '#actors/enforcer/registry.ts';
-import { writeKeyPair } from '#native/crypto.ts';
 import { utf8 } from '#proto/bytes.ts';
 import { hostCidr, parseIp } from '#proto/ip.ts';
 import type { PolicyUpdateAction } from '#proto/wire/policy-update.ts';
-import { temporaryFolder } from '#test/kit/processes.ts';
-import { type Agent, agentIn } from '../../integration/firewall/agent.ts';
-import { committedPolicy, genesis, orderedPolicy, updateOf } from './policies.ts';
+import type { Agent } from '../../integration/firewall/agent.ts';
+import { agentHome, viewsOf } from './agents.ts';
+import { committedPolicy, orderedPolicy, updateOf } from './policies.ts';
 
 const asking = orderedPolicy({ guardrails: { ttl_seconds: 600, approval_required: true } }).added;
 const first = committedPolicy('198.51.100.1');
 const second = committedPolicy('198.51.100.2');
-let folder: ReturnType<typeof temporaryFolder>;
-let nowMs: number;
-const open: Agent[] = [];
-const begin = async (settings: Partial<EnforcerConfig> = {}): Promise<Agent> => {
-  const agent = await agentIn({
-    dataDir: folder.path,
-    genesis,
-    keyFile: path.join(folder.path, 'agent.pem'),
-    netns: '',
-    now: () => nowMs,
-    settings: { backend: 'noop', ...settings },
-  });
-  open.push(agent);
-  return agent;
-};
-beforeEach(() => {
-  folder = temporaryFolder();
-  writeKeyPair(path.join(folder.path, 'agent.pem'));
-  nowMs = asking.state.committedMs + 100;
-});
-afterEach(async () => {
-  for (const agent of open.splice(0)) await agent.close();
-  folder.remove();
-});
+const home = agentHome(asking.state.committedMs + 100);
+const { begin } = home;
 
-const held = async (agent: Agent): Promise<readonly PolicyView[]> => {
-  await agent.tell({ kind: 'list', activeOnly: false, limit: 100, replyTo: 0 as never });
-  const [answer] = agent.replies() as readonly { readonly policies: Uint8Array }[];
-  const views: readonly PolicyView[] = JSON.parse(new TextDecoder().decode(answer?.policies));
-  return views.filter((one) => one.status === 'held');
-};
-const letThrough = (id: string, untilMs = nowMs + 600_000): void =>
-  approve(folder.path, [{ id, untilMs, held: 'why' }], 'somebody', 'looked at it', nowMs);
+const held = async (agent: Agent): Promise<readonly PolicyView[]> =>
+  (await viewsOf(agent)).filter((one) => one.status === 'held');
+const letThrough = (id: string, untilMs = home.nowMs + 600_000): void =>
+  approve(home.path, [{ id, untilMs, held: 'why' }], 'somebody', 'looked at it', home.nowMs);
 
 test('nothing is enforced unless a topology says so', () => {
   expect(config.parse({}).backend).toBe('noop');
@@ -69,7 +42,7 @@ test('a policy that asks for approval is held, said so once, and in force when s
   await agent.tell({ kind: 'tick' });
   expect(agent.acks()).toEqual(['applied']);
   expect(await held(agent)).toEqual([]);
-  const line = JSON.parse(readFileSync(auditFile(folder.path), 'utf8'));
+  const line = JSON.parse(readFileSync(auditFile(home.path), 'utf8'));
   expect(line).toMatchObject({ event: 'approve', policy: 'policy-1', by: 'somebody' });
 });
 
@@ -127,8 +100,8 @@ test('approval lifts a cap and nothing else: what may not be blocked stays so', 
 test('a held policy ends with its time, approved or not', async () => {
   const agent = await begin();
   await agent.receive(updateOf(asking));
-  nowMs = asking.state.expiresMs;
-  letThrough('policy-1', nowMs + 1);
+  home.nowMs = asking.state.expiresMs;
+  letThrough('policy-1', home.nowMs + 1);
   await agent.tell({ kind: 'tick' });
   expect(agent.acks()).toEqual(['failed approval-required']);
 });
@@ -137,8 +110,8 @@ test('a file of approvals that cannot be understood approves nothing', async () 
   const agent = await begin();
   await agent.receive(updateOf(asking));
   for (const text of ['yes', '{"policy-1":true}', '[]']) {
-    writeFileSync(path.join(folder.path, 'approvals.json'), text);
-    expect(readApprovals(folder.path)).toEqual({});
+    writeFileSync(path.join(home.path, 'approvals.json'), text);
+    expect(readApprovals(home.path)).toEqual({});
     await agent.tell({ kind: 'tick' });
   }
   expect(agent.acks()).toEqual(['failed approval-required']);
@@ -181,7 +154,7 @@ test('while the bus is away what is in force stays, and ends at its own time', a
     await agent.tell({ kind: 'reconcile' });
   }
   expect(await active()).toBe(1);
-  nowMs = first.state.expiresMs;
+  home.nowMs = first.state.expiresMs;
   await agent.tell({ kind: 'tick' });
   expect(await active()).toBe(0);
 });
